@@ -1,0 +1,183 @@
+"""The data that flows from capture to cousins. Everything here is frozen.
+
+Units are SI. The world is right-handed with z up. Camera axes are OpenCV's (x right, y down,
+z forward). Poses are 4x4 matrices named ``a_from_b``; quaternions are w, x, y, z.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cousins.distributions import Distribution
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Intrinsics:
+    """A pinhole camera without distortion: image size and focal lengths in pixels."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+    @property
+    def matrix(self) -> Array:
+        """The 3x3 camera matrix K."""
+        return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
+
+    def scaled(self, width: int, height: int) -> Intrinsics:
+        """The same camera at another image size. Pixel centres lie at integer coordinates."""
+        sx, sy = width / self.width, height / self.height
+        return Intrinsics(
+            width,
+            height,
+            self.fx * sx,
+            self.fy * sy,
+            (self.cx + 0.5) * sx - 0.5,
+            (self.cy + 0.5) * sy - 0.5,
+        )
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One RGB-D frame.
+
+    world_from_camera: (4, 4), in the capture's own world.
+    depth: (h, w) float32, metres, 0 where unknown.
+    colour: (H, W, 3) uint8 RGB, any size of the same field of view.
+    confidence: (h, w) uint8 0..2 as ARKit gives it, or None.
+    """
+
+    index: int
+    time: float
+    world_from_camera: Array
+    depth: NDArray[np.float32]
+    depth_intrinsics: Intrinsics
+    colour: NDArray[np.uint8]
+    colour_intrinsics: Intrinsics
+    confidence: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A capture on disk. Frames are streamed: `frames()` opens the files anew at each call.
+
+    poses: (n, 4, 4) world_from_camera, checked to be finite and rigid.
+    up: (3,) the world's up where the layout defines it, else None.
+    sha256: over the files' names and contents.
+    """
+
+    path: Path
+    layout: str
+    poses: Array
+    up: Array | None
+    sha256: str
+    frames: Callable[[], Iterator[Frame]] = field(repr=False, compare=False)
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Triangles. vertices (n, 3) metres; faces (m, 3) int, counter-clockwise seen from outside.
+
+    uv (m, 3, 2) per face corner in 0..1 with v up, and texture (h, w, 3) uint8 RGB: both or none.
+    """
+
+    vertices: Array
+    faces: NDArray[np.int32]
+    uv: Array | None = None
+    texture: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class Primitive:
+    """A collision primitive in its object's frame; `size` as MuJoCo's geom size (half lengths)."""
+
+    kind: Literal["box", "cylinder", "sphere"]
+    size: tuple[float, float, float]
+    position: tuple[float, float, float]
+    quaternion: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Support:
+    """A horizontal surface: polygon (k, 2) in world x, y, counter-clockwise, at `height`."""
+
+    name: str
+    kind: Literal["floor", "table", "shelf"]
+    height: float
+    polygon: Array
+
+
+@dataclass(frozen=True)
+class Wall:
+    """A vertical rectangle. centre (3,), normal (3,) towards the room, half width and height."""
+
+    name: str
+    centre: Array
+    normal: Array
+    half_width: float
+    half_height: float
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One object, ready to simulate.
+
+    Its frame has z up and its origin at the centre of its bounding box; `position` and
+    `quaternion` are world_from_object. `visual` and `parts` (convex) are in the object's frame.
+    `primitive` stands for all of `parts` in collision where it fits as well. `volume` (m^3) is
+    the visual mesh's. `center_of_mass` (3,) and `inertia` (3, 3; about the centre of mass) are in
+    the object's frame, for the mode of the mass. `shell_fraction` is how much of the mass lies in
+    the wall instead of being spread through the volume; it sets the inertia.
+    """
+
+    name: str
+    label: str
+    label_source: str
+    position: Array
+    quaternion: Array
+    visual: Mesh
+    parts: tuple[Mesh, ...]
+    primitive: Primitive | None
+    watertight: bool
+    volume: float
+    observed_fraction: float
+    support: str
+    mass: Distribution
+    friction: Distribution
+    shell_fraction: Distribution
+    center_of_mass: Array
+    inertia: Array
+
+    @property
+    def size(self) -> Array:
+        """(3,) extent of the visual mesh along the object's axes."""
+        return np.ptp(self.visual.vertices, axis=0)
+
+    def moved(self, position: Array, quaternion: Array) -> Asset:
+        """The same object elsewhere."""
+        return replace(self, position=position, quaternion=quaternion)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The twin: everything that `model.xml` holds."""
+
+    assets: tuple[Asset, ...]
+    supports: tuple[Support, ...]
+    walls: tuple[Wall, ...] = ()
+    background: Mesh | None = None
