@@ -6,10 +6,10 @@ z forward). Poses are 4x4 matrices named ``a_from_b``; quaternions are w, x, y, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,6 +134,30 @@ class Wall:
 
 
 @dataclass(frozen=True)
+class Camera:
+    """A fixed camera in the world, with OpenCV axes."""
+
+    name: str
+    world_from_camera: Array
+    intrinsics: Intrinsics
+
+
+@dataclass(frozen=True)
+class Physical:
+    """One draw of an object's physical properties: what a simulator needs as numbers.
+
+    mass (kg); friction, the sliding coefficient; center_of_mass (3,) and inertia (3, 3), the
+    latter about the former, both in the object's frame; rgba (4,) multiplies the texture.
+    """
+
+    mass: float
+    friction: float
+    center_of_mass: Array
+    inertia: Array
+    rgba: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
 class Asset:
     """One object, ready to simulate.
 
@@ -168,6 +192,11 @@ class Asset:
         """(3,) extent of the visual mesh along the object's axes."""
         return np.ptp(self.visual.vertices, axis=0)
 
+    @property
+    def physical(self) -> Physical:
+        """The modes: what the twin takes."""
+        return Physical(self.mass.mode, self.friction.mode, self.center_of_mass, self.inertia)
+
     def moved(self, position: Array, quaternion: Array) -> Asset:
         """The same object elsewhere."""
         return replace(self, position=position, quaternion=quaternion)
@@ -181,3 +210,53 @@ class Scene:
     supports: tuple[Support, ...]
     walls: tuple[Wall, ...] = ()
     background: Mesh | None = None
+    cameras: tuple[Camera, ...] = ()
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What physics said of one cousin after it was left to settle.
+
+    overlap: deepest penetration after the settle, m. drift: furthest that an object moved, m.
+    tilt: most that an object turned, rad. reasons: why it failed; empty when it passed.
+    attempts: draws that this cousin took, the good one included.
+    """
+
+    overlap: float
+    drift: float
+    tilt: float
+    reasons: tuple[str, ...] = ()
+    attempts: int = 1
+
+    @property
+    def passed(self) -> bool:
+        return not self.reasons
+
+
+@dataclass(frozen=True)
+class Cousin:
+    """One cousin's entry in the index: axes holds how far each axis went, distance the whole."""
+
+    index: int
+    seed: tuple[int, ...]
+    axes: Mapping[str, float]
+    distance: float
+    certificate: Certificate
+
+
+@dataclass(frozen=True)
+class Family:
+    """Cousins of one topology: a union model with one mesh bank, and arrays that differ.
+
+    xml and files: the union model and what it names under assets/. arrays: MjModel field names to
+    (n, ...) values, one row a cousin, and "qpos" (n, nq), the settled state that it starts in.
+    Setting the fields and then `mj_setConst` gives what compiling that cousin alone gives.
+    """
+
+    xml: str
+    files: Mapping[str, bytes] = field(repr=False)
+    arrays: Mapping[str, NDArray[Any]] = field(repr=False)
+    cousins: tuple[Cousin, ...] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.cousins)

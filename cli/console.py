@@ -1,0 +1,47 @@
+"""What every verb shares: progress on stderr, results on stdout, one line for an error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from cousins.progress import Progress, silent
+
+err = Console(stderr=True)
+out = Console(highlight=False)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+@contextmanager
+def progress(quiet: bool = False) -> Iterator[Progress]:
+    """Bars on stderr for the stages that a library function reports."""
+    if quiet or not err.is_terminal:
+        yield silent
+        return
+    with Bars(TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(),
+              TimeElapsedColumn(), console=err) as bars:  # fmt: skip
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total or None)
+            bars.update(tasks[stage], completed=done, total=total or None)
+
+        yield report
+
+
+def emit(result: dict[str, Any], as_json: bool, text: str) -> None:
+    """Print the result: the dict for a machine, the text for a person."""
+    if as_json:
+        sys.stdout.write(json.dumps(result) + "\n")
+    else:
+        out.print(text)

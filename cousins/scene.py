@@ -1,0 +1,269 @@
+"""A scene as MJCF: assets, supports and walls in, plain XML and its files out.
+
+The XML is written with every digit, since MuJoCo's own writer keeps six and a cousin that is
+exported must step as it does in a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree import ElementTree as ET
+
+import mujoco
+import numpy as np
+
+from cousins.mesh import obj_text, png_bytes, principal, quaternion_from_matrix
+from cousins.types import Array, Asset, Camera, Intrinsics, Mesh, Physical, Scene, Support, Wall
+
+# "Model tuning" in MuJoCo's documentation: settings for contacts that hold and do not creep.
+OPTION = {"timestep": "0.002", "integrator": "implicitfast", "cone": "elliptic", "impratio": "10"}
+CONTACT = {"solref": "0.006 1", "solimp": "0.95 0.99 0.001"}
+SLAB = 0.03  # thickness of a support's collision geometry, m
+WALL = 0.05  # thickness of a wall's, m
+TORSIONAL = 0.005  # torsional friction, m: MuJoCo's default
+ROLLING = 0.01  # rolling resistance over radius: a hard ball on wood has 0.005..0.02
+_VIEW = Intrinsics(640, 480, 580.0, 580.0, 319.5, 239.5)  # 45 degrees high
+MAX_HULL_VERTICES = 64  # what GPU engines take comfortably
+
+
+def build(
+    scene: Scene,
+    physical: Sequence[Physical] | None = None,
+    bank: Sequence[Sequence[Asset]] = (),
+    asset_root: str = "assets",
+    model: str = "twin",
+) -> tuple[str, dict[str, bytes]]:
+    """The scene's XML, and the files under `asset_root` that it names.
+
+    physical: one per asset; by default the modes.
+    bank: for each asset further shapes of it, compiled into the model but used by no geom.
+    """
+    physical = physical or [asset.physical for asset in scene.assets]
+    files: dict[str, bytes] = {}
+    root = ET.Element("mujoco", model=model)
+    ET.SubElement(root, "compiler", angle="radian", meshdir=asset_root, texturedir=asset_root)
+    ET.SubElement(root, "option", OPTION)
+    ET.SubElement(root, "size", memory="64M")
+    _visual(root)
+    _defaults(root)
+    assets = ET.SubElement(root, "asset")
+    world = ET.SubElement(root, "worldbody")
+    _lights_and_cameras(world, scene)
+    if scene.background is not None:
+        _visual_mesh(assets, files, "background", scene.background)
+        _geom(world, "background", "visual", type="mesh", mesh="background", material="background")
+    for support in scene.supports:
+        _support(world, assets, files, support, visible=scene.background is None)
+    for wall in scene.walls:
+        _wall(world, wall, visible=scene.background is None)
+    for asset, properties in zip(scene.assets, physical, strict=True):
+        _object(world, assets, files, asset, properties)
+    for variants in bank:
+        for asset in variants:
+            _meshes(assets, files, asset)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode") + "\n", files
+
+
+def compile_model(xml: str, files: dict[str, bytes]) -> mujoco.MjModel:
+    """The compiled model of what `build` gave. Raises ValueError with MuJoCo's reason."""
+    return mujoco.MjModel.from_xml_string(xml, files)
+
+
+def mesh_files(asset: Asset) -> tuple[str, tuple[str, ...]]:
+    """The file names of the asset's visual mesh and of its convex parts."""
+    return f"{asset.name}.obj", tuple(f"{asset.name}_c{i}.obj" for i in range(len(asset.parts)))
+
+
+def collision_geoms(asset: Asset) -> int:
+    """How many collision geoms the asset has in the model."""
+    return 1 if asset.primitive else len(asset.parts)
+
+
+def _numbers(values: object) -> str:
+    return " ".join(repr(float(v)) for v in np.ravel(np.asarray(values, float)))
+
+
+def _visual(root: ET.Element) -> None:
+    visual = ET.SubElement(root, "visual")
+    ET.SubElement(visual, "headlight", ambient="0.45 0.45 0.45", diffuse="0.35 0.35 0.35",
+                  specular="0 0 0")  # fmt: skip
+    ET.SubElement(visual, "global", offwidth="1920", offheight="1440")
+    ET.SubElement(visual, "quality", shadowsize="2048")
+    ET.SubElement(visual, "map", znear="0.01", zfar="50")
+
+
+def _defaults(root: ET.Element) -> None:
+    default = ET.SubElement(root, "default")
+    visual = ET.SubElement(default, "default", {"class": "visual"})
+    ET.SubElement(visual, "geom", group="2", contype="0", conaffinity="0", mass="0")
+    ET.SubElement(visual, "mesh", inertia="shell")
+    collision = ET.SubElement(default, "default", {"class": "collision"})
+    ET.SubElement(collision, "geom", CONTACT, group="3", condim="4", priority="1")
+    ET.SubElement(collision, "mesh", inertia="convex", maxhullvert=str(MAX_HULL_VERTICES))
+    static = ET.SubElement(default, "default", {"class": "static"})
+    # Lower priority than an object's, so that the object's own friction decides.
+    ET.SubElement(static, "geom", CONTACT, condim="4", friction="0.6 0.005 0.0001")
+
+
+def _lights_and_cameras(world: ET.Element, scene: Scene) -> None:
+    centre, radius = _focus(scene)
+    light = centre + radius * np.array([0.6, -0.8, 2.5])
+    ET.SubElement(world, "light", pos=_numbers(light), dir=_numbers(centre - light),
+                  diffuse="0.5 0.5 0.5", specular="0.1 0.1 0.1", castshadow="true")  # fmt: skip
+    eye = centre + radius * np.array([0.0, -2.2, 1.5])
+    _camera(world, Camera("overview", look_at(eye, centre), _VIEW))
+    for camera in scene.cameras:
+        _camera(world, camera)
+
+
+def _focus(scene: Scene) -> tuple[Array, float]:
+    points = [a.position for a in scene.assets] or [np.append(s.polygon.mean(0), s.height)
+                                                    for s in scene.supports]  # fmt: skip
+    points = np.array(points) if points else np.zeros((1, 3))
+    centre = (points.min(0) + points.max(0)) / 2
+    return centre, max(0.3, float(np.linalg.norm(points - centre, axis=1).max()) + 0.1)
+
+
+def look_at(eye: Array, target: Array) -> Array:
+    """world_from_camera (4, 4), OpenCV axes, of a camera at `eye` that looks at `target`."""
+    forward = (target - eye) / np.linalg.norm(target - eye)
+    right = np.cross(forward, [0.0, 0.0, 1.0])
+    right = right / np.linalg.norm(right)
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward], axis=1)
+    pose[:3, 3] = eye
+    return pose
+
+
+def _camera(world: ET.Element, camera: Camera) -> None:
+    k = camera.intrinsics
+    # MuJoCo's camera looks along -z with y up.
+    rotation = camera.world_from_camera[:3, :3] @ np.diag([1.0, -1.0, -1.0])
+    ET.SubElement(world, "camera", name=camera.name,
+                  pos=_numbers(camera.world_from_camera[:3, 3]),
+                  quat=_numbers(quaternion_from_matrix(rotation)),
+                  fovy=_numbers(np.degrees(2 * np.arctan(k.height / (2 * k.fy)))))  # fmt: skip
+
+
+def _geom(parent: ET.Element, name: str, kind: str, **attributes: str) -> ET.Element:
+    return ET.SubElement(parent, "geom", {"name": name, "class": kind, **attributes})
+
+
+def _visual_mesh(assets: ET.Element, files: dict[str, bytes], name: str, mesh: Mesh) -> None:
+    files[f"{name}.obj"] = obj_text(mesh).encode()
+    ET.SubElement(assets, "mesh", {"name": name, "class": "visual", "file": f"{name}.obj"})
+    material = ET.SubElement(assets, "material", name=name, specular="0.1", shininess="0.1")
+    if mesh.texture is not None:
+        files[f"{name}.png"] = png_bytes(mesh.texture)
+        ET.SubElement(assets, "texture", name=name, type="2d", file=f"{name}.png")
+        material.set("texture", name)
+
+
+def _support(
+    world: ET.Element,
+    assets: ET.Element,
+    files: dict[str, bytes],
+    support: Support,
+    visible: bool,
+) -> None:
+    rgba = {"rgba": "0.72 0.6 0.47 1", "group": "1" if visible else "3"}
+    if support.kind == "floor":
+        centre = np.append(support.polygon.mean(0), support.height)
+        extent = np.append(np.ptp(support.polygon, axis=0) / 2, 0.01)
+        _geom(world, support.name, "static", type="plane", pos=_numbers(centre),
+              size=_numbers(extent), **rgba)  # fmt: skip
+        return
+    box = rectangle(support.polygon)
+    if box is not None:
+        (x, y), (a, b), yaw = box
+        _geom(world, support.name, "static", type="box",
+              pos=_numbers([x, y, support.height - SLAB / 2]), size=_numbers([a, b, SLAB / 2]),
+              quat=_numbers([np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)]), **rgba)  # fmt: skip
+        return
+    files[f"{support.name}.obj"] = obj_text(prism(support)).encode()
+    ET.SubElement(assets, "mesh", {"name": support.name, "class": "collision",
+                                   "file": f"{support.name}.obj"})  # fmt: skip
+    _geom(world, support.name, "static", type="mesh", mesh=support.name, **rgba)
+
+
+def rectangle(polygon: Array) -> tuple[Array, Array, float] | None:
+    """Centre, half lengths and yaw of the least rectangle around a polygon that fills 85% of it."""
+    import cv2
+
+    (x, y), (w, h), degrees = cv2.minAreaRect(polygon.astype(np.float32))
+    a, b = polygon, np.roll(polygon, -1, axis=0)
+    area = abs(float(np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]))) / 2
+    if area < 0.85 * w * h:
+        return None
+    return np.array([x, y]), np.array([w, h]) / 2, float(np.radians(degrees))
+
+
+def prism(support: Support) -> Mesh:
+    """The convex hull of the support's polygon, a slab thick, below its height."""
+    import cv2
+
+    hull = cv2.convexHull(support.polygon.astype(np.float32))[:, 0].astype(float)
+    if len(hull) > MAX_HULL_VERTICES // 2:
+        hull = hull[np.linspace(0, len(hull), MAX_HULL_VERTICES // 2, endpoint=False).astype(int)]
+    a, b = hull, np.roll(hull, -1, axis=0)
+    if np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) < 0:
+        hull = hull[::-1]
+    n = len(hull)
+    top = np.column_stack([hull, np.full(n, support.height)])
+    vertices = np.vstack([top, top - [0, 0, SLAB]])
+    fan = [[0, i, i + 1] for i in range(1, n - 1)]
+    sides = [f for i in range(n) for j in [(i + 1) % n] for f in ([i, n + i, n + j], [i, n + j, j])]
+    faces = fan + [[n + a, n + c, n + b] for a, b, c in fan] + sides
+    return Mesh(vertices, np.array(faces, np.int32))
+
+
+def _wall(world: ET.Element, wall: Wall, visible: bool) -> None:
+    # x along the normal, z up; the wall's face is at `centre`, its body behind it.
+    normal = wall.normal / np.linalg.norm(wall.normal)
+    yaw = float(np.arctan2(normal[1], normal[0]))
+    _geom(world, wall.name, "static", type="box", pos=_numbers(wall.centre - normal * WALL / 2),
+          size=_numbers([WALL / 2, wall.half_width, wall.half_height]),
+          quat=_numbers([np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)]),
+          rgba="0.8 0.8 0.8 1", group="1" if visible else "3")  # fmt: skip
+
+
+def _meshes(assets: ET.Element, files: dict[str, bytes], asset: Asset) -> None:
+    _visual_mesh(assets, files, asset.name, asset.visual)
+    _, names = mesh_files(asset)
+    for part, file in zip(asset.parts, names, strict=True):
+        files[file] = obj_text(part).encode()
+        if asset.primitive is None:
+            name = file.removesuffix(".obj")
+            ET.SubElement(assets, "mesh", {"name": name, "class": "collision", "file": file})
+
+
+def _object(
+    world: ET.Element,
+    assets: ET.Element,
+    files: dict[str, bytes],
+    asset: Asset,
+    physical: Physical,
+) -> None:
+    _meshes(assets, files, asset)
+    body = ET.SubElement(world, "body", name=asset.name, pos=_numbers(asset.position),
+                         quat=_numbers(asset.quaternion))  # fmt: skip
+    ET.SubElement(body, "freejoint", name=asset.name)
+    moments, axes = principal(physical.inertia)
+    ET.SubElement(body, "inertial", pos=_numbers(physical.center_of_mass), quat=_numbers(axes),
+                  mass=_numbers(physical.mass), diaginertia=_numbers(moments))  # fmt: skip
+    _geom(body, f"{asset.name}_visual", "visual", type="mesh", mesh=asset.name,
+          material=asset.name, rgba=_numbers(physical.rgba))  # fmt: skip
+    if asset.primitive is None:
+        friction = _numbers([physical.friction, TORSIONAL, 1e-4])
+        for i in range(len(asset.parts)):
+            _geom(body, f"{asset.name}_c{i}", "collision", type="mesh", friction=friction,
+                  mesh=f"{asset.name}_c{i}")  # fmt: skip
+        return
+    primitive = asset.primitive
+    round_ = primitive.kind != "box"
+    rolling = ROLLING * primitive.size[0] if round_ else 1e-4
+    _geom(body, f"{asset.name}_c0", "collision", type=primitive.kind,
+          size=_numbers(primitive.size), pos=_numbers(primitive.position),
+          quat=_numbers(primitive.quaternion), condim="6" if round_ else "4",
+          friction=_numbers([physical.friction, TORSIONAL, rolling]))  # fmt: skip

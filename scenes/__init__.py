@@ -1,0 +1,1 @@
+"""Data: small sample captures."""
