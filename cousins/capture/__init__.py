@@ -1,1 +1,59 @@
-"""."""
+"""Captures: one reader for each layout, chosen by looking at the folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from cousins.errors import CaptureError
+from cousins.types import Capture
+
+__all__ = ["Reader", "open_capture", "readers"]
+
+
+class Reader(Protocol):
+    """Reads one layout."""
+
+    @property
+    def layout(self) -> str:
+        """Its name, as in `Capture.layout`."""
+        ...
+
+    def missing(self, path: Path) -> list[str]:
+        """What of this layout `path` lacks; empty where it is recognised."""
+        ...
+
+    def __call__(self, path: Path) -> Capture:
+        """The capture at `path`. Raises CaptureError."""
+        ...
+
+
+def readers() -> tuple[Reader, ...]:
+    """The known readers, in the order in which they are asked."""
+    from cousins.capture.seven_scenes import SevenScenes
+    from cousins.capture.stray import StrayScanner
+
+    return (StrayScanner(), SevenScenes())
+
+
+def open_capture(path: Path, among: Sequence[Reader] | None = None) -> Capture:
+    """The capture at `path`, by the first reader (of `among`, else of all) that recognises it.
+
+    Poses and depth images are checked here; pictures as `frames()` comes to them. Raises
+    CaptureError, with the file and the remedy, for a damaged capture or an unknown layout.
+    """
+    path = Path(path)
+    known = readers() if among is None else among
+    if not path.exists():
+        raise CaptureError(f"{path}: does not exist; name the folder of a capture")
+    lacks = {reader.layout: reader.missing(path) for reader in known}
+    for reader in known:
+        if not lacks[reader.layout]:
+            return reader(path)
+    layouts = "; ".join(f"{name} (lacks {', '.join(what)})" for name, what in lacks.items())
+    if not path.is_dir():
+        raise CaptureError(f"{path}: is a file and no known capture; name a folder: {layouts}")
+    if not any(path.iterdir()):
+        raise CaptureError(f"{path}: is an empty folder; copy a capture into it: {layouts}")
+    raise CaptureError(f"{path}: an unknown layout; known: {layouts}")
