@@ -42,7 +42,8 @@ def read_depth(file: Path) -> NDArray[np.float32]:
     image = _decode(file, np.uint16)
     if image.ndim != 2:
         raise CaptureError(f"{file}: depth must be a grey image, this one has colours; {AGAIN}")
-    metres = image.astype(np.float32) / np.float32(1000)
+    metres: NDArray[np.float32] = image.astype(np.float32)
+    metres /= 1000
     metres[image == UNKNOWN_MM] = 0
     return metres
 
