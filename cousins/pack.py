@@ -1,0 +1,215 @@
+"""Scene packs: write, read, check. The contract is in docs/pack.md; a zip holds the same tree."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from cousins import archive
+from cousins.errors import PackError
+from cousins.pack_check import check
+from cousins.pack_reader import (
+    FILES,
+    FOLDERS,
+    MAX_ARRAYS,
+    MAX_ASSET,
+    MAX_JSON,
+    MAX_XML,
+    Pack,
+    asset_names,
+    load_family,
+    load_model,
+    load_scene,
+    model_files,
+    one_line,
+    read,
+)
+from cousins.scene import build, mesh_files
+from cousins.schema import (
+    BackgroundEntry,
+    CaptureSource,
+    CousinEntry,
+    Manifest,
+    Quality,
+    Stage,
+    object_entry,
+    support_entry,
+    surroundings_entry,
+)
+from cousins.types import Family, Scene
+
+__all__ = [
+    "CaptureSource",
+    "Manifest",
+    "Pack",
+    "Quality",
+    "Stage",
+    "check",
+    "ensure_writable",
+    "load_family",
+    "load_model",
+    "load_scene",
+    "read",
+    "write",
+    "write_families",
+]
+
+
+def ensure_writable(path: Path, force: bool = False) -> None:
+    """Raises PackError, in one line and before hours of work, where no pack can be written.
+
+    An earlier pack is replaced; anything else that is there is kept, unless `force` is set.
+    """
+    archive.ensure_writable(Path(path), (*FILES, *FOLDERS), "manifest.json", force)
+
+
+def write(
+    path: Path,
+    scene: Scene,
+    manifest: Manifest,
+    quality: Quality,
+    families: Sequence[Family] = (),
+    force: bool = False,
+) -> None:
+    """Write the pack as a folder, or as one zip where `path` ends in .zip.
+
+    It is written beside and put in place by a rename, so that a killed run leaves the old pack.
+    Raises PackError for an output that `ensure_writable` refuses, and for a scene whose names
+    cannot be file names.
+    """
+    ensure_writable(path, force)
+    xml, files = build(scene)
+    members: dict[str, bytes | Path] = {
+        "manifest.json": _json(manifest),
+        **_scene_files(path, scene, files, quality),
+    }
+    _add_families(path, members, {f"assets/{k}": v for k, v in files.items()}, families)
+    # Last, since MjSpec.from_zip opens the last XML of an archive.
+    members["model.xml"] = xml.encode()
+    archive.replace(Path(path), members)
+
+
+def write_families(
+    path: Path, families: Sequence[Family], out: Path | None = None, force: bool = False
+) -> None:
+    """Give an existing pack these families in place of those it has, in one step.
+
+    out: write a new pack there instead, which holds the twin too; the old one stays as it is.
+    Raises PackError where the pack cannot be read, or the output cannot be written.
+    """
+    pack = read(path)
+    target = Path(out) if out is not None else pack.path
+    if target.resolve() != pack.path.resolve():
+        ensure_writable(target, force)
+    source = pack.tree.source
+    members: dict[str, bytes | Path] = {
+        name: source(name, MAX_JSON) for name in FILES if name in pack.tree and name != "model.xml"
+    }
+    twin = twin_assets(pack)
+    members.update({name: source(name, MAX_ASSET) for name in sorted(twin)})
+    held = {
+        name: pack.tree.read(name, MAX_ASSET)
+        for name in {f"assets/{n}" for family in families for n in family.files} & twin
+    }
+    _add_families(target, members, held, families)
+    members["model.xml"] = source("model.xml", MAX_XML)
+    archive.replace(target, members)
+
+
+def twin_assets(pack: Pack) -> set[str]:
+    """The files under assets/ that the twin needs: all but those of the families' banks."""
+    _, files = model_files(pack.tree, "model.xml")
+    return {f"assets/{n}" for n in (*files, *asset_names(pack.objects, pack.surroundings))}
+
+
+def _scene_files(
+    path: Path, scene: Scene, files: dict[str, bytes], quality: Quality
+) -> dict[str, bytes]:
+    names = [*(a.name for a in scene.assets), *(s.name for s in scene.supports)]
+    names += [w.name for w in scene.walls]
+    twice = sorted({n for n in names if [m.lower() for m in names].count(n.lower()) > 1})
+    if twice:
+        raise PackError(f"{path}: two parts of the scene are called {twice[0]!r}: rename one")
+    try:
+        objects = []
+        for asset in scene.assets:
+            visual, parts = mesh_files(asset)
+            texture = f"{asset.name}.png" if asset.visual.texture is not None else None
+            objects.append(object_entry(asset, visual, texture, parts))
+        background = None
+        if scene.background is not None:
+            texture = "background.png" if scene.background.texture is not None else None
+            background = BackgroundEntry(visual_mesh="background.obj", texture=texture)
+        return {
+            "objects.json": _json(objects),
+            "supports.json": _json([support_entry(s) for s in scene.supports]),
+            "surroundings.json": _json(surroundings_entry(scene, background)),
+            "quality.json": _json(quality),
+            **{f"assets/{name}": data for name, data in files.items()},
+        }
+    except ValidationError as error:
+        raise PackError(f"{path}: a scene that no pack can hold: {one_line(error)}") from None
+
+
+def _json(value: BaseModel | Sequence[BaseModel]) -> bytes:
+    def plain(model: BaseModel) -> Any:
+        return model.model_dump(mode="json")
+
+    data = plain(value) if isinstance(value, BaseModel) else [plain(v) for v in value]
+    text = json.dumps(data, indent=1, allow_nan=False)
+    # Vectors on one line each; within a string a line break would be escaped.
+    text = re.sub(r"\[\n\s*([^\[\]{}\"]+?)\n\s*\]", _one_line_list, text)
+    return (text + "\n").encode()
+
+
+def _one_line_list(match: re.Match[str]) -> str:
+    return f"[{' '.join(match[1].split())}]"
+
+
+def _add_families(
+    path: Path,
+    members: dict[str, bytes | Path],
+    held: dict[str, bytes],
+    families: Sequence[Family],
+) -> None:
+    for k, family in enumerate(families):
+        for name, data in family.files.items():
+            member = f"assets/{name}"
+            if held.setdefault(member, data) != data:
+                raise PackError(f"{path}: two different files would be {member}: rename one")
+            members.setdefault(member, data)
+        folder = f"families/{k}"
+        members[f"{folder}/model.xml"] = _from_family_folder(family.xml).encode()
+        members[f"{folder}/cousins.npz"] = _npz(path, family)
+        lines = [CousinEntry.of(c).model_dump_json() for c in family.cousins]
+        members[f"{folder}/cousins.jsonl"] = "".join(f"{line}\n" for line in lines).encode()
+
+
+def _from_family_folder(xml: str) -> str:
+    root = ET.fromstring(xml)
+    for compiler in root.iter("compiler"):
+        compiler.set("meshdir", "../../assets")
+        compiler.set("texturedir", "../../assets")
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _npz(path: Path, family: Family) -> bytes:
+    for name, array in family.arrays.items():
+        if len(array) != len(family):
+            raise PackError(f"{path}: {name} has {len(array)} rows for {len(family)} cousins")
+        if array.dtype.kind not in "fiub":
+            raise PackError(f"{path}: {name} holds {array.dtype}, a pack holds numbers")
+    out = io.BytesIO()
+    arrays: dict[str, Any] = dict(family.arrays)
+    np.savez_compressed(out, **arrays)
+    if out.tell() > MAX_ARRAYS:
+        raise PackError(f"{path}: a family above {MAX_ARRAYS:,} bytes: make several smaller ones")
+    return out.getvalue()

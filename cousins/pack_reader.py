@@ -1,0 +1,394 @@
+"""Reading a scene pack, from a folder or a zip, without trusting it.
+
+Every file is bounded before it is read, every name must stay under assets/, and MJCF that could
+run code, pull in other files or blow up while it compiles is refused.
+"""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from xml.etree import ElementTree as ET
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from cousins.archive import Tree, open_tree
+from cousins.errors import PackError
+from cousins.mesh import parse_obj
+from cousins.schema import (
+    SCHEMA_VERSION,
+    CousinEntry,
+    Manifest,
+    ObjectEntry,
+    Quality,
+    SupportEntry,
+    Surroundings,
+    asset_of,
+    camera_of,
+    support_of,
+    wall_of,
+)
+from cousins.types import Cousin, Family, Mesh, Scene
+
+REQUIRED = ("model.xml", "manifest.json", "objects.json", "supports.json", "quality.json")
+FILES = (*REQUIRED, "surroundings.json")
+FOLDERS = ("assets", "families")
+FAMILY_FILES = ("model.xml", "cousins.npz", "cousins.jsonl")
+MAX_JSON = 64 << 20
+MAX_XML = 64 << 20
+MAX_ASSET = 512 << 20
+MAX_ARRAYS = 2 << 30
+MAX_PIXELS = 64 << 20
+MAX_ARENA = 4 << 30
+# What would run code, read other files, or grow without bound while it compiles.
+_REFUSED = {"include", "extension", "plugin", "model", "attach", "replicate", "composite",
+            "flexcomp"}  # fmt: skip
+_FIELDS = re.compile(r"(geom|body|dof|jnt|mat|light|cam|site)_[a-z0-9]+")
+_TYPES = [int(mujoco.mjtGeom.mjGEOM_PLANE), *range(2, int(mujoco.mjtGeom.mjGEOM_MESH) + 1)]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A pack that was read: its JSON files as models; meshes and arrays stay on disk.
+
+    families: the numbers k of the folders families/<k>/.
+    """
+
+    path: Path
+    manifest: Manifest
+    objects: tuple[ObjectEntry, ...]
+    supports: tuple[SupportEntry, ...]
+    quality: Quality
+    surroundings: Surroundings
+    families: tuple[int, ...]
+    tree: Tree = field(repr=False)
+
+
+def open_pack(path: Path) -> Tree:
+    """The pack's files, none read yet. Raises PackError where one that a pack needs is missing."""
+    tree = open_tree(Path(path), FILES, FOLDERS)
+    for name in REQUIRED:
+        if name not in tree:
+            raise PackError(f"{path}: {name} is missing: not a scene pack, or a damaged one")
+    return tree
+
+
+def read(path: Path) -> Pack:
+    """A pack's manifest, objects, supports and quality; meshes and arrays are left on disk.
+
+    Raises PackError, in one line, for what breaks the contract: an unknown schema_version, a
+    missing file, a path that leaves the pack, an oversize member, JSON of the wrong form.
+    """
+    tree = open_pack(path)
+    check_version(tree)
+    manifest = parse(tree, "manifest.json", Manifest)
+    objects = parse(tree, "objects.json", tuple[ObjectEntry, ...])
+    supports = parse(tree, "supports.json", tuple[SupportEntry, ...])
+    quality = parse(tree, "quality.json", Quality)
+    surroundings = (
+        parse(tree, "surroundings.json", Surroundings)
+        if "surroundings.json" in tree
+        else Surroundings()
+    )
+    for name in asset_names(objects, surroundings):
+        if f"assets/{name}" not in tree:
+            raise PackError(f"{path}: assets/{name} is missing: copy the pack anew")
+    families = family_numbers(tree)
+    for k in families:
+        for name in FAMILY_FILES:
+            if f"families/{k}/{name}" not in tree:
+                raise PackError(f"{path}: families/{k}/{name} is missing: augment the pack anew")
+    return Pack(tree.path, manifest, objects, supports, quality, surroundings, families, tree)
+
+
+def check_version(tree: Tree) -> None:
+    """Raises PackError for a manifest of a version that this reader does not know."""
+    raw = parse(tree, "manifest.json", dict[str, Any])
+    version = raw.get("schema_version")
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        raise PackError(
+            f"{tree.path}: manifest.json: schema_version is {version!r}, this cousins reads"
+            f" {SCHEMA_VERSION}: install the cousins that wrote it"
+        )
+
+
+def parse(tree: Tree, name: str, form: type[_T] | Any) -> _T:
+    """One JSON file as a model. Raises PackError that names the file and the field."""
+    try:
+        return TypeAdapter(form).validate_json(tree.read(name, MAX_JSON))
+    except ValidationError as error:
+        raise PackError(f"{tree.path}: {name}: {one_line(error)}") from None
+
+
+def one_line(error: ValidationError) -> str:
+    """The first of the model's complaints: where, and what."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    more = error.error_count() - 1
+    rest = f" (and {more} more)" if more else ""
+    return f"{where + ': ' if where else ''}{first['msg']}{rest}".replace("\n", " ")
+
+
+def asset_names(objects: tuple[ObjectEntry, ...], surroundings: Surroundings) -> list[str]:
+    """The files under assets/ that the JSON files name."""
+    entries = [*objects, *([surroundings.background] if surroundings.background else [])]
+    names = [n for e in entries for n in (e.visual_mesh, e.texture) if n is not None]
+    return names + [n for o in objects for n in o.collision_meshes]
+
+
+def family_numbers(tree: Tree) -> tuple[int, ...]:
+    """k of each families/<k>/. Raises PackError for a folder that is no number."""
+    found = {name.split("/")[1] for name in tree.sizes if name.startswith("families/")}
+    for name in found:
+        if not re.fullmatch(r"0|[1-9][0-9]{0,5}", name):
+            raise PackError(f"{tree.path}: families/{name}: a family's folder is a number")
+    return tuple(sorted(int(name) for name in found))
+
+
+def load_scene(pack: Pack) -> Scene:
+    """The twin as the scan left it: meshes, textures, distributions, supports, walls, cameras.
+
+    Raises PackError for a mesh, a texture or a distribution that cannot be used.
+    """
+    assets = []
+    for entry in pack.objects:
+        parts = tuple(_mesh(pack.tree, name, None) for name in entry.collision_meshes)
+        try:
+            assets.append(
+                asset_of(entry, _mesh(pack.tree, entry.visual_mesh, entry.texture), parts)
+            )
+        except ValueError as error:
+            raise PackError(f"{pack.path}: objects.json: {entry.name}: {error}") from None
+    background = pack.surroundings.background
+    return Scene(
+        assets=tuple(assets),
+        supports=tuple(support_of(entry) for entry in pack.supports),
+        walls=tuple(wall_of(entry) for entry in pack.surroundings.walls),
+        background=background and _mesh(pack.tree, background.visual_mesh, background.texture),
+        cameras=tuple(camera_of(entry) for entry in pack.surroundings.cameras),
+    )
+
+
+def _mesh(tree: Tree, name: str, texture: str | None) -> Mesh:
+    text = tree.read(f"assets/{name}", MAX_ASSET).decode("utf-8", "replace")
+    mesh = parse_obj(text, f"{tree.path}: assets/{name}")
+    if not np.isfinite(mesh.vertices).all():
+        raise PackError(f"{tree.path}: assets/{name}: vertices that are not finite: copy it anew")
+    if texture is None or mesh.uv is None:
+        return Mesh(mesh.vertices, mesh.faces)
+    return Mesh(mesh.vertices, mesh.faces, mesh.uv, _image(tree, f"assets/{texture}"))
+
+
+def _image(tree: Tree, name: str) -> NDArray[np.uint8]:
+    import cv2
+
+    data = tree.read(name, MAX_ASSET)
+    _check_png(tree, name, data)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise PackError(f"{tree.path}: {name}: a damaged PNG: copy the pack anew")
+    return np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
+
+
+def _check_png(tree: Tree, name: str, data: bytes) -> None:
+    size = np.frombuffer(data[16:24], ">u4").astype(int)
+    if data[:8] != b"\x89PNG\r\n\x1a\n" or len(size) != 2:
+        raise PackError(f"{tree.path}: {name}: not a PNG image: copy the pack anew")
+    if np.prod(size) > MAX_PIXELS or not np.all(size > 0):
+        raise PackError(f"{tree.path}: {name}: {size[0]}x{size[1]} pixels: do not trust this file")
+
+
+def load_model(pack: Pack) -> mujoco.MjModel:
+    """The twin, compiled. Raises PackError for MJCF that is refused or does not compile."""
+    text, files = model_files(pack.tree, "model.xml")
+    return compile_safe(f"{pack.path}: model.xml", text, files)
+
+
+def compile_safe(where: str, text: str, files: Mapping[str, bytes]) -> mujoco.MjModel:
+    """MJCF that `model_files` let pass, compiled. Raises PackError with MuJoCo's reason."""
+    try:
+        model = mujoco.MjModel.from_xml_string(text, dict(files))
+    except (ValueError, mujoco.FatalError) as error:
+        reason = " ".join(str(error).split())
+        raise PackError(f"{where} does not compile: {reason}") from None
+    if model.narena > MAX_ARENA:
+        raise PackError(f"{where} asks for {model.narena:,} bytes of memory: do not trust it")
+    return model
+
+
+def model_files(tree: Tree, name: str) -> tuple[str, dict[str, bytes]]:
+    """A model's XML and the files under assets/ that it names, by plain name.
+
+    Raises PackError for MJCF that could run code, that reads anything but plain files under the
+    pack's assets/, or that could grow without bound.
+    """
+    text, root = parse_mjcf(tree, name)
+    where = f"{tree.path}: {name}"
+    folders = {"meshdir": "", "texturedir": ""}
+    for compiler in root.iter("compiler"):
+        if compiler.get("strippath", "false") != "false":
+            raise PackError(f"{where}: strippath is refused: name files under assets/")
+        for key in folders:
+            folders[key] = compiler.get(key, compiler.get("assetdir", folders[key]))
+    found: dict[str, bytes] = {}
+    for element in root.iter():
+        for key, value in element.attrib.items():
+            if not key.startswith("file"):
+                continue
+            folder = folders["texturedir" if element.tag == "texture" else "meshdir"]
+            plain = _under_assets(where, posixpath.dirname(name), folder, value)
+            if plain not in found:
+                found[plain] = tree.read(f"assets/{plain}", MAX_ASSET)
+                if plain.lower().endswith(".png"):
+                    _check_png(tree, f"assets/{plain}", found[plain])
+    return text, found
+
+
+def _under_assets(where: str, base: str, folder: str, file: str) -> str:
+    if posixpath.isabs(folder) or posixpath.isabs(file) or ".." in file.split("/"):
+        raise PackError(f"{where}: names {file!r}, which leaves the pack: do not trust this file")
+    if "\\" in folder + file or ":" in folder + file:
+        raise PackError(f"{where}: names {file!r}, which leaves the pack: do not trust this file")
+    full = posixpath.normpath(posixpath.join(base, folder, file))
+    plain = posixpath.basename(full)
+    if full != f"assets/{plain}":
+        raise PackError(f"{where}: names {file!r}, which is not under the pack's assets/")
+    return plain
+
+
+def parse_mjcf(tree: Tree, name: str) -> tuple[str, ET.Element]:
+    """The XML's text and root. Raises PackError for what is no MJCF, or MJCF that is refused."""
+    where = f"{tree.path}: {name}"
+    data = tree.read(name, MAX_XML)
+    try:
+        text = data.decode("utf-8")
+        if "<!DOCTYPE" in text or "<!ENTITY" in text:
+            raise PackError(f"{where}: declares XML entities: do not trust this file")
+        root = ET.fromstring(text)
+    except (ET.ParseError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise PackError(f"{where}: not well-formed XML ({error}): copy the pack anew") from None
+    if root.tag != "mujoco":
+        raise PackError(f"{where}: its root is <{root.tag}>, not <mujoco>")
+    for element in root.iter():
+        if element.tag in _REFUSED:
+            raise PackError(
+                f"{where}: holds <{element.tag}>, which a pack must not: do not trust this file"
+            )
+    return text, root
+
+
+def load_family(pack: Pack, k: int) -> Family:
+    """Family k: its union model, files, arrays and index.
+
+    Every array is named as an MjModel field (or qpos), has one row a cousin, holds finite
+    numbers, and points at no geometry that the model lacks. Raises PackError.
+    """
+    if k not in pack.families:
+        have = ", ".join(str(f) for f in pack.families) or "none"
+        raise PackError(f"{pack.path}: no family {k}; families: {have}: `cousins augment` adds one")
+    folder = f"families/{k}"
+    cousins = _index(pack.tree, f"{folder}/cousins.jsonl")
+    text, files = model_files(pack.tree, f"{folder}/model.xml")
+    arrays = _arrays(pack.tree, f"{folder}/cousins.npz")
+    root = ET.fromstring(text)
+    limits = {
+        "geom_dataid": (-1, len(root.findall("asset/mesh")) - 1),
+        "geom_matid": (-1, len(root.findall("asset/material")) - 1),
+        "geom_contype": (0, 2**31 - 1),
+        "geom_conaffinity": (0, 2**31 - 1),
+        "geom_condim": (1, 6),
+        "geom_priority": (-(2**31), 2**31 - 1),
+        "geom_group": (0, 5),
+    }
+    where = f"{pack.path}: {folder}/cousins.npz"
+    for name, array in arrays.items():
+        _check_array(where, name, array, len(cousins), limits)
+    for compiler in root.iter("compiler"):
+        compiler.set("meshdir", "assets")
+        compiler.set("texturedir", "assets")
+    return Family(ET.tostring(root, encoding="unicode") + "\n", files, arrays, cousins)
+
+
+def _index(tree: Tree, name: str) -> tuple[Cousin, ...]:
+    lines = tree.read(name, MAX_JSON * 4).splitlines()
+    cousins = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            cousins.append(CousinEntry.model_validate_json(line).value())
+        except ValidationError as error:
+            raise PackError(f"{tree.path}: {name} line {number}: {one_line(error)}") from None
+    return tuple(cousins)
+
+
+def _arrays(tree: Tree, name: str) -> dict[str, NDArray[Any]]:
+    where = f"{tree.path}: {name}"
+    data = tree.read(name, MAX_ARRAYS)
+    arrays: dict[str, NDArray[Any]] = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = archive.infolist()
+            if len(members) > 500 or sum(m.file_size for m in members) > MAX_ARRAYS:
+                raise PackError(f"{where}: unpacks to too much: do not trust this file")
+            for member in members:
+                with archive.open(member) as file:
+                    _check_header(where, member, file)
+            with np.load(io.BytesIO(data), allow_pickle=False) as loaded:
+                for key in loaded.files:
+                    arrays[key] = loaded[key]
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, RuntimeError, KeyError) as error:
+        raise PackError(f"{where}: not arrays that can be read ({error}): augment anew") from None
+    return arrays
+
+
+def _check_header(where: str, member: zipfile.ZipInfo, file: Any) -> None:
+    version = np.lib.format.read_magic(file)
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in readers:
+        raise ValueError(f"{member.filename} has npy version {version}")
+    shape, _, dtype = readers[version](file)
+    if dtype.kind not in "fiub":
+        raise PackError(f"{where}: {member.filename} holds {dtype}, not numbers: do not trust it")
+    size = dtype.itemsize
+    for length in shape:
+        size *= int(length)
+    if size + file.tell() != member.file_size:
+        raise ValueError(f"{member.filename} states a shape that its bytes do not fill")
+
+
+def _check_array(
+    where: str,
+    name: str,
+    array: NDArray[Any],
+    rows: int,
+    limits: Mapping[str, tuple[int, int]],
+) -> None:
+    if array.ndim == 0 or len(array) != rows:
+        raise PackError(f"{where}: {name} has shape {array.shape}, the index has {rows} cousins")
+    if array.dtype.kind == "f":
+        if name != "qpos" and not _FIELDS.fullmatch(name):
+            raise PackError(f"{where}: {name} is no field in which cousins differ")
+        if not np.isfinite(array).all():
+            raise PackError(f"{where}: {name} holds numbers that are not finite: augment anew")
+        return
+    if name == "geom_type":
+        good = np.isin(array, _TYPES).all()
+    elif name in limits:
+        low, high = limits[name]
+        good = bool(((array >= low) & (array <= high)).all())
+    else:
+        raise PackError(f"{where}: {name} is no field in which cousins differ")
+    if not good:
+        raise PackError(f"{where}: {name} points at what the model does not hold: augment anew")

@@ -1,0 +1,67 @@
+"""A pack of the table scene with one small family, built by hand."""
+
+from dataclasses import replace
+
+import mujoco
+import numpy as np
+
+from cousins.pack import CaptureSource, Manifest, Quality, Stage, write
+from cousins.scene import build, compile_model
+from cousins.types import Certificate, Cousin, Family, Mesh
+from examples import table_scene
+
+N = 6
+
+
+def manifest():
+    source = CaptureSource(layout="Stray Scanner", sha256="ab" * 32, name="kitchen")
+    pose = ((1, 0, 0, 0), (0, 0, -1, 0), (0, 1, 0, 0.4), (0, 0, 0, 1))
+    stages = {"tsdf": Stage(settings={"voxel": 0.003}, seconds=12.5)}
+    return Manifest(
+        cousins_version="0.1.0", capture=source, world_from_capture=pose, stages=stages, seed=7
+    )
+
+
+def quality():
+    return Quality(checks={"settle_drift": 0.0004}, warnings=("the back of can_1 was not seen",))
+
+
+def family(scene=None, n=N):
+    """Cousins that differ in pose, mass, size and colour, as MjModel fields."""
+    scene = scene or table_scene()
+    bank = [[longer(a)] if a.primitive is None else [] for a in scene.assets]
+    xml, files = build(scene, bank=bank, model="family")
+    model = compile_model(xml, files)
+    rng = np.random.default_rng(3)
+    mass = np.repeat(model.body_mass[None], n, 0)
+    mass[:, 1:] *= rng.uniform(0.5, 2, (n, model.nbody - 1))
+    rgba = np.repeat(model.geom_rgba[None], n, 0)
+    rgba[:, :, :3] *= rng.uniform(0.5, 1, (n, 1, 3))
+    qpos = np.repeat(model.qpos0[None], n, 0)
+    qpos[:, 0::7] += rng.uniform(-0.03, 0.03, (n, 4))
+    dataid = np.repeat(model.geom_dataid[None], n, 0)
+    dataid[1::2, model.geom("ell_1_visual").id] = mesh_id(model, "ell_1_v1")
+    arrays = {"body_mass": mass, "geom_rgba": rgba.astype(np.float32), "qpos": qpos,
+              "geom_dataid": dataid}  # fmt: skip
+    cousins = tuple(
+        Cousin(k, (7, 0, k), {"layout": 0.1 * k}, 0.1 * k, Certificate(1e-5, 2e-4, 1e-3))
+        for k in range(n)
+    )
+    return Family(xml, files, arrays, cousins)
+
+
+def longer(asset):
+    mesh = asset.visual
+    visual = Mesh(mesh.vertices * [1.2, 1, 1], mesh.faces, mesh.uv, mesh.texture)
+    parts = tuple(Mesh(p.vertices * [1.2, 1, 1], p.faces) for p in asset.parts)
+    return replace(asset, name=f"{asset.name}_v1", visual=visual, parts=parts)
+
+
+def mesh_id(model, name):
+    return mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_MESH, name)
+
+
+def write_pack(path, families=True, scene=None):
+    scene = scene or table_scene()
+    write(path, scene, manifest(), quality(), [family(scene)] if families else [])
+    return path
