@@ -1,0 +1,46 @@
+"""Depth images made fit for fusion."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cousins.types import Array, Frame, Intrinsics
+
+MAX_RANGE = 4.0  # m: past it both LiDAR phones and structured light are off by centimetres
+
+
+def clean(frame: Frame, max_range: float = MAX_RANGE) -> NDArray[np.float32]:
+    """(h, w) depth without what should not be fused: 0 there.
+
+    Dropped are low confidence, what lies beyond `max_range`, and pixels on a depth edge, whose
+    value is a mixture of front and back ("flying pixels").
+    """
+    import cv2
+
+    depth = np.where(np.isfinite(frame.depth), frame.depth, 0.0).astype(np.float32)
+    depth[(depth < 0.1) | (depth > max_range)] = 0.0
+    if frame.confidence is not None:
+        depth[frame.confidence == 0] = 0.0
+    kernel = np.ones((3, 3), np.uint8)
+    far = cv2.dilate(depth, kernel)
+    near = cv2.erode(np.where(depth == 0, np.inf, depth).astype(np.float32), kernel)
+    # A surface seen at 80 degrees changes by less than this over two pixels.
+    slope = 2 * np.tan(np.radians(80)) / frame.depth_intrinsics.fx
+    depth[(far - near) > np.maximum(0.015, slope * depth)] = 0.0
+    return depth
+
+
+def points(depth: NDArray[np.float32], intrinsics: Intrinsics, step: int = 1) -> Array:
+    """(n, 3) points in camera axes of the known pixels, every `step`-th row and column."""
+    v, u = np.mgrid[0 : depth.shape[0] : step, 0 : depth.shape[1] : step]
+    z = depth[::step, ::step]
+    known = z > 0
+    z, u, v = z[known].astype(float), u[known], v[known]
+    k = intrinsics
+    return np.column_stack([(u - k.cx) / k.fx * z, (v - k.cy) / k.fy * z, z])
+
+
+def transform(pose: Array, p: Array) -> Array:
+    """(n, 3) points through a 4x4 pose."""
+    return p @ pose[:3, :3].T + pose[:3, 3]

@@ -1,0 +1,116 @@
+"""Fusion of RGB-D frames into one surface: a truncated signed distance over sparse voxel blocks.
+
+Curless and Levoy 1996, in Open3D's VoxelBlockGrid (Dong et al. 2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cousins.reconstruct.depth import clean
+from cousins.types import Array, Frame
+
+BLOCK = 16  # voxels along a block's side
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A fused surface. vertices, normals, colours (n, 3), the last in 0..1; faces (m, 3)."""
+
+    vertices: Array
+    normals: Array
+    colours: Array
+    faces: np.ndarray
+
+
+@dataclass(frozen=True)
+class Region:
+    """An axis-aligned box of the world to fuse: low and high corners (3,)."""
+
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True)
+class Tsdf:
+    """Fuses frames at `voxel` metres, within `regions` if there are any.
+
+    truncation: in metres. min_weight: a voxel seen in fewer frames is left out.
+    """
+
+    voxel: float = 0.003
+    truncation: float = 0.012
+    max_range: float = 4.0
+    min_weight: float = 3.0
+
+    def __call__(
+        self,
+        frames: Iterable[Frame],
+        world_from_capture: Array,
+        regions: tuple[Region, ...] = (),
+    ) -> Surface:
+        """The surface in the world. Raises nothing for an empty one: it has no vertices."""
+        import cv2
+        import open3d.core as o3c
+        from open3d.t.geometry import Image, VoxelBlockGrid
+
+        cpu = o3c.Device("CPU:0")
+        grid = VoxelBlockGrid(
+            ("tsdf", "weight", "color"),
+            (o3c.float32, o3c.float32, o3c.float32),
+            ((1,), (1,), (3,)),
+            self.voxel,
+            BLOCK,
+            8000,
+            cpu,
+        )
+        for frame in frames:
+            depth = clean(frame, self.max_range)
+            if not depth.any():
+                continue
+            h, w = depth.shape
+            colour = cv2.resize(frame.colour, (w, h), interpolation=cv2.INTER_AREA)
+            intrinsics = o3c.Tensor(frame.depth_intrinsics.matrix)
+            pose = o3c.Tensor(np.linalg.inv(world_from_capture @ frame.world_from_camera))
+            image = Image(o3c.Tensor(depth))
+            blocks = grid.compute_unique_block_coordinates(
+                image, intrinsics, pose, 1.0, self.max_range, self.truncation / self.voxel
+            )
+            blocks = self._inside(blocks.numpy(), regions)
+            if not len(blocks):
+                continue
+            grid.integrate(
+                o3c.Tensor(blocks),
+                image,
+                Image(o3c.Tensor(colour.astype(np.float32) / 255)),
+                intrinsics,
+                intrinsics,
+                pose,
+                1.0,
+                self.max_range,
+                self.truncation / self.voxel,
+            )
+        mesh = grid.extract_triangle_mesh(self.min_weight)
+        if not len(mesh.vertex.positions):
+            none = np.zeros((0, 3))
+            return Surface(none, none, none, np.zeros((0, 3), np.int32))
+        mesh.compute_vertex_normals()
+        return Surface(
+            mesh.vertex.positions.numpy().astype(float),
+            mesh.vertex.normals.numpy().astype(float),
+            np.clip(mesh.vertex.colors.numpy().astype(float), 0, 1),
+            mesh.triangle.indices.numpy().astype(np.int32),
+        )
+
+    def _inside(self, blocks: np.ndarray, regions: tuple[Region, ...]) -> np.ndarray:
+        if not regions:
+            return blocks
+        size = self.voxel * BLOCK
+        low, high = blocks * size, (blocks + 1) * size
+        inside = np.zeros(len(blocks), bool)
+        for region in regions:
+            inside |= np.all((high >= region.low) & (low <= region.high), axis=1)
+        return blocks[inside]

@@ -1,0 +1,192 @@
+"""Support surfaces and walls: the planes of a room that things stand on and against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cousins.reconstruct.tsdf import Surface
+from cousins.types import Array, Support, Wall
+
+CELL = 0.02  # of the occupancy grids, m
+FLOOR_BAND = 0.08  # pieces of one floor may differ by this in height, m
+LEVEL = np.cos(np.radians(10))  # a highest-plane rule without this gate once chose one tilted 11°
+
+
+@dataclass(frozen=True)
+class Supports:
+    """Finds horizontal surfaces. min_area: of one, m². band: half its thickness, m."""
+
+    min_area: float = 0.09
+    band: float = 0.03
+
+    def __call__(self, surface: Surface, cameras: Array) -> tuple[Support, ...]:
+        """The supports of a surface in a z-up world, lowest first.
+
+        cameras: (n, 3) positions, to tell a floor from a table top.
+        """
+        level = surface.normals[:, 2] > LEVEL
+        points, area = surface.vertices[level], vertex_areas(surface)[level]
+        found: list[tuple[float, Array, float]] = []
+        for height in self._peaks(points[:, 2], area):
+            layer = points[np.abs(points[:, 2] - height) < self.band]
+            for polygon, inside, size in _components(layer, self.min_area):
+                z = float(np.median(layer[inside, 2]))
+                if not any(abs(z - h) < 2 * self.band and _overlap(p, polygon)
+                           for h, p, _ in found):  # fmt: skip
+                    found.append((z, polygon, size))
+        found.sort(key=lambda f: f[0])
+        return _named(found, cameras)
+
+    def _peaks(self, z: Array, area: Array) -> list[float]:
+        if not len(z):
+            return []
+        step = 0.01
+        edges = np.arange(z.min() - 3 * step, z.max() + 4 * step, step)
+        votes, _ = np.histogram(z, edges, weights=area)
+        votes = np.convolve(votes, [0.25, 0.5, 1.0, 0.5, 0.25], "same")
+        peaks = []
+        order = np.argsort(-votes, kind="stable")
+        taken = np.zeros(len(votes), bool)
+        for i in order:
+            if votes[i] < self.min_area / 2:
+                break
+            if not taken[max(0, i - 2) : i + 3].any():
+                near = np.abs(z - (edges[i] + step / 2)) < 2 * step
+                peaks.append(float(np.median(z[near])))
+            taken[i] = True
+        return peaks
+
+
+def vertex_areas(surface: Surface) -> Array:
+    """(n,) a third of the area of the faces round each vertex, m²."""
+    a, b, c = (surface.vertices[surface.faces[:, i]] for i in range(3))
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 6
+    return np.bincount(surface.faces.ravel(), np.repeat(area, 3), len(surface.vertices))
+
+
+def _components(layer: Array, min_area: float) -> list[tuple[Array, np.ndarray, float]]:
+    """Polygon, mask of the layer's points, and area of each connected piece of a layer."""
+    import cv2
+
+    if len(layer) < 3:
+        return []
+    origin = layer[:, :2].min(0) - 10 * CELL
+    cells = ((layer[:, :2] - origin) / CELL).astype(int)
+    image = np.zeros((cells.max(0) + 12)[::-1], np.uint8)
+    image[cells[:, 1], cells[:, 0]] = 1
+    # Close over seams and the footprints of small things; then a hole is something standing there.
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
+    closed = cv2.morphologyEx(image, cv2.MORPH_CLOSE, disc)
+    closed = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    pieces = []
+    for contour in contours:
+        filled = np.zeros_like(closed)
+        cv2.drawContours(filled, [contour], -1, 1, cv2.FILLED)
+        member = filled[cells[:, 1], cells[:, 0]] > 0
+        # What was seen decides, not what was closed over.
+        seen = float((image & filled).sum()) * CELL**2
+        if seen < min_area:
+            continue
+        polygon = cv2.approxPolyDP(contour, 0.75, True)[:, 0]
+        if len(polygon) < 3:
+            continue
+        pieces.append((_counter_clockwise(origin + (polygon + 0.5) * CELL), member, seen))
+    return pieces
+
+
+def _counter_clockwise(polygon: Array) -> Array:
+    a, b = polygon, np.roll(polygon, -1, axis=0)
+    return polygon if np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) > 0 else polygon[::-1]
+
+
+def inside(polygon: Array, xy: Array, margin: float = 0.0) -> np.ndarray:
+    """(n,) whether points lie in the polygon grown by `margin` metres."""
+    import cv2
+
+    contour = polygon.astype(np.float32)
+    return np.array([cv2.pointPolygonTest(contour, (float(x), float(y)), margin != 0.0) >= -margin
+                     for x, y in xy], bool)  # fmt: skip
+
+
+def _overlap(a: Array, b: Array) -> bool:
+    return bool(inside(a, b).mean() > 0.3 or inside(b, a).mean() > 0.3)
+
+
+def _named(found: list[tuple[float, Array, float]], cameras: Array) -> tuple[Support, ...]:
+    import cv2
+
+    supports, counts = [], {"floor": 0, "table": 0, "shelf": 0}
+    lowest = found[0][0] if found else 0.0
+    # A floor has something else well above it, or is filmed from a standing person's height.
+    floor = bool(found) and (found[-1][0] - lowest > 0.25 or cameras[:, 2].min() - lowest > 1.2)
+    ground = [f for f in found if floor and f[0] - lowest < FLOOR_BAND]
+    if len(ground) > 1:
+        # Far from the camera a floor bends by centimetres and breaks: it is one all the same.
+        z = float(np.average([f[0] for f in ground], weights=[f[2] for f in ground]))
+        hull = cv2.convexHull(np.vstack([f[1] for f in ground]).astype(np.float32))[:, 0]
+        whole = (z, _counter_clockwise(hull.astype(float)), sum(f[2] for f in ground))
+        found = [whole, *found[len(ground) :]]
+    for z, polygon, _ in found:
+        _, sides, _ = cv2.minAreaRect(polygon.astype(np.float32))
+        kind = (
+            "floor"
+            if floor and z - lowest < FLOOR_BAND
+            else ("shelf" if min(sides) < 0.3 else "table")
+        )
+        counts[kind] += 1
+        name = kind if counts[kind] == 1 else f"{kind}_{counts[kind]}"
+        supports.append(Support(name, kind, z, polygon))  # type: ignore[arg-type]
+    return tuple(supports)
+
+
+def find_walls(surface: Surface, min_area: float = 0.4) -> tuple[Wall, ...]:
+    """The vertical planes of a surface in a z-up world, largest first.
+
+    Votes over azimuth and offset of what is vertical (a Hough transform), refined by the median.
+    """
+    upright = np.abs(surface.normals[:, 2]) < 0.17
+    points, normals = surface.vertices[upright], surface.normals[upright]
+    area = vertex_areas(surface)[upright]
+    walls: list[Wall] = []
+    left = np.ones(len(points), bool)
+    for _ in range(8):
+        if area[left].sum() < min_area:
+            break
+        azimuth = np.arctan2(normals[:, 1], normals[:, 0])
+        turn = np.histogram(azimuth[left], 72, (-np.pi, np.pi), weights=area[left])[0]
+        turn = turn + np.roll(turn, 1) + np.roll(turn, -1)
+        angle = -np.pi + (np.argmax(turn) + 0.5) * np.pi / 36
+        for _ in range(3):
+            normal = np.array([np.cos(angle), np.sin(angle), 0.0])
+            facing = left & (normals @ normal > np.cos(np.radians(12)))
+            if not facing.any():
+                break
+            mean = (normals[facing] * area[facing, None]).sum(0)
+            angle = np.arctan2(mean[1], mean[0])
+        normal = np.array([np.cos(angle), np.sin(angle), 0.0])
+        facing = left & (normals @ normal > np.cos(np.radians(15)))
+        if not facing.any():
+            break
+        offset = points @ normal
+        votes, edges = np.histogram(offset[facing], np.arange(offset.min(), offset.max() + 0.1, 0.04),
+                                    weights=area[facing])  # fmt: skip
+        votes = votes[:-1] + votes[1:]
+        best = int(np.argmax(votes))
+        near = facing & (offset >= edges[best]) & (offset <= edges[best + 2])
+        if votes[best] < min_area:
+            left &= ~facing
+            continue
+        distance = float(np.median(offset[near]))
+        along = points[near] @ np.array([-normal[1], normal[0], 0.0])
+        low, high = np.percentile(along, [1, 99])
+        bottom, top = np.percentile(points[near, 2], [1, 99])
+        if high - low > 0.5 and top - bottom > 0.5:
+            centre = normal * distance + np.array([-normal[1], normal[0], 0.0]) * (low + high) / 2
+            centre[2] = (bottom + top) / 2
+            walls.append(Wall(f"wall_{len(walls) + 1}", centre, normal,
+                              float(high - low) / 2, float(top - bottom) / 2))  # fmt: skip
+        left &= ~(facing & (np.abs(offset - distance) < 0.06))
+    return tuple(walls)

@@ -1,0 +1,172 @@
+"""Visibility carving: the closed shape that agrees with every ray.
+
+A voxel that a ray passed through is outside; one near a seen surface has that surface's signed
+distance (Curless and Levoy 1996); one that no ray reached is inside as far as the convex hull of
+what was seen, for a thing is rather whole than hollow where nobody looked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cousins.errors import ScanError
+from cousins.segment.geometric import Segment
+from cousins.types import Array, Intrinsics, Mesh
+
+
+@dataclass(frozen=True)
+class Carving:
+    """How a segment is carved. Lengths in metres.
+
+    cells: voxels along the longest side; the voxel stays within least..most.
+    truncation: a signed distance is kept this far in front of a surface, and `behind` behind it.
+    foot: the shape's section at this height is carried down to the support, where depth of the
+    thing and of what it stands on cannot be told apart.
+    """
+
+    cells: int = 64
+    least: float = 0.002
+    most: float = 0.005
+    truncation: float = 0.012
+    behind: float = 0.012
+    foot: float = 0.010
+    hull_margin: float = 0.004
+    min_views: float = 2.0
+
+
+@dataclass
+class Grid:
+    """The running sums of one segment's voxels. Mutable: frames are added one by one."""
+
+    segment: Segment
+    settings: Carving
+    voxel: float = field(init=False)
+    origin: Array = field(init=False)
+    shape: tuple[int, int, int] = field(init=False)
+    centres: NDArray[np.float32] = field(init=False)
+    distance: NDArray[np.float32] = field(init=False)
+    weight: NDArray[np.float32] = field(init=False)
+
+    def __post_init__(self) -> None:
+        points, s = self.segment.points, self.settings
+        low, high = points.min(0), points.max(0)
+        low[2] = self.segment.base
+        self.voxel = float(np.clip((high - low).max() / s.cells, s.least, s.most))
+        margin = s.hull_margin + 3 * self.voxel
+        low, high = low - margin, high + margin
+        # The support's surface falls between two layers of voxels.
+        low[2] = self.segment.base - 3.5 * self.voxel
+        x, y, z = (int(n) for n in np.ceil((high - low) / self.voxel))
+        self.origin, self.shape = low, (x + 1, y + 1, z + 1)
+        index = np.indices(self.shape, np.float32).reshape(3, -1).T
+        self.centres = index * np.float32(self.voxel) + low.astype(np.float32)
+        self.distance = np.zeros(len(index), np.float32)
+        self.weight = np.zeros(len(index), np.float32)
+
+    def add(self, depth: NDArray[np.float32], intrinsics: Intrinsics, pose: Array) -> None:
+        """Take in one frame: (h, w) cleaned depth, and world_from_camera (4, 4)."""
+        camera = np.linalg.inv(pose).astype(np.float32)
+        p = self.centres @ camera[:3, :3].T + camera[:3, 3]
+        k = intrinsics
+        z = p[:, 2]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            u, v = p[:, 0] / z * k.fx + k.cx, p[:, 1] / z * k.fy + k.cy
+        seen = np.flatnonzero((z > 0.05) & (u >= 0) & (v >= 0) & (u < k.width - 1)
+                              & (v < k.height - 1))  # fmt: skip
+        if not len(seen):
+            return
+        u, v, z = u[seen], v[seen], z[seen]
+        d = depth[(v + 0.5).astype(np.int32), (u + 0.5).astype(np.int32)]
+        signed = d - z
+        s = self.settings
+        use = (d > 0) & (signed > -s.behind)
+        index = seen[use]
+        self.distance[index] += np.minimum(signed[use], s.truncation)
+        self.weight[index] += 1.0
+
+    def solid(self) -> tuple[Array, np.ndarray]:
+        """Signed distance (x, y, z), negative inside, metres; and which voxels saw a surface."""
+        s = self.settings
+        seen = self.weight >= s.min_views
+        signed = np.where(seen, self.distance / np.maximum(self.weight, 1), 0.0)
+        guess = np.where(self._in_hull(), -s.truncation, s.truncation)
+        signed = np.where(seen, signed, guess).reshape(self.shape)
+        surface = seen.reshape(self.shape) & (np.abs(signed) < 2 * self.voxel)
+        return self._on_foot(signed, seen.reshape(self.shape)), surface
+
+    def _on_foot(self, signed: Array, seen: np.ndarray) -> Array:
+        """Carry the section at the foot's height down, but not through what is plainly free."""
+        height = self.origin[2] + np.arange(self.shape[2]) * self.voxel - self.segment.base
+        top = float((self.segment.points[:, 2] - self.segment.base).max())
+        k = int(np.searchsorted(height, min(self.settings.foot, 0.45 * top)))
+        below = signed[:, :, :k]
+        free = seen[:, :, :k] & (below > 0.002) & (height[None, None, :k] > 0.003)
+        carried = np.where(free, below, signed[:, :, k : k + 1])
+        whole = np.concatenate([carried, signed[:, :, k:]], axis=2)
+        return np.maximum(whole, -height[None, None])
+
+    def _in_hull(self) -> np.ndarray:
+        from scipy.spatial import ConvexHull
+
+        points = self.segment.points
+        base = self.segment.base
+        height = points[:, 2] - base
+        low = points[height < max(0.015, 0.15 * height.max())]
+        standing = np.vstack([points, np.column_stack([low[:, :2], np.full(len(low), base)])])
+        hull = ConvexHull(standing)
+        inside = np.ones(len(self.centres), bool)
+        for a, b, c, d in hull.equations.astype(np.float32):
+            near = self.centres[inside] @ np.array([a, b, c]) + d <= self.settings.hull_margin
+            inside[np.flatnonzero(inside)[~near]] = False
+        return inside
+
+
+def extract(grid: Grid) -> tuple[Mesh, float]:
+    """The closed mesh in the world, and the share of its surface that was seen.
+
+    Raises ScanError where the carved shape is empty or does not close.
+    """
+    import trimesh
+    from scipy.ndimage import gaussian_filter
+    from skimage.measure import marching_cubes
+
+    signed, surface = grid.solid()
+    outside = grid.settings.truncation
+    smooth = np.pad(gaussian_filter(signed, 0.7), 1, constant_values=outside)
+    if smooth.min() >= 0:
+        raise ScanError("nothing is left of an object after carving: film it from more sides")
+    vertices, faces, _, _ = marching_cubes(smooth, 0.0)
+    vertices = (vertices - 1) * grid.voxel + grid.origin
+    whole = trimesh.Trimesh(vertices, faces[:, ::-1])
+    # Crumbs and inner hollows are dropped: the largest shell is the thing.
+    mesh = max(whole.split(only_watertight=False), key=lambda m: (len(m.faces), m.area))
+    trimesh.smoothing.filter_taubin(mesh, iterations=8)
+    if mesh.volume < 0:
+        mesh.invert()
+    if not mesh.is_watertight or mesh.volume <= 0:
+        raise ScanError("a carved shape does not close: film the object from more sides")
+    cells = np.rint((mesh.triangles_center - grid.origin) / grid.voxel).astype(int)
+    cells = np.clip(cells, 0, np.array(grid.shape) - 1)
+    seen = surface[cells[:, 0], cells[:, 1], cells[:, 2]]
+    share = float(mesh.area_faces[seen].sum() / mesh.area)
+    return Mesh(np.asarray(mesh.vertices, float), np.asarray(mesh.faces, np.int32)), share
+
+
+def decimate(mesh: Mesh, faces: int) -> Mesh:
+    """The mesh with about `faces` triangles, or as it is where that would open it."""
+    import open3d as o3d
+    import trimesh
+
+    if len(mesh.faces) <= faces:
+        return mesh
+    legacy = o3d.geometry.TriangleMesh(
+        o3d.utility.Vector3dVector(mesh.vertices), o3d.utility.Vector3iVector(mesh.faces)
+    )
+    legacy = legacy.simplify_quadric_decimation(faces)
+    small = trimesh.Trimesh(np.asarray(legacy.vertices), np.asarray(legacy.triangles))
+    if not small.is_watertight or small.volume <= 0:
+        return mesh
+    return Mesh(np.asarray(small.vertices, float), np.asarray(small.faces, np.int32))
