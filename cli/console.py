@@ -44,4 +44,4 @@ def emit(result: dict[str, Any], as_json: bool, text: str) -> None:
     if as_json:
         sys.stdout.write(json.dumps(result) + "\n")
     else:
-        out.print(text)
+        out.print(text, soft_wrap=True)

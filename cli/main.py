@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
+import traceback
 
-import click
 import typer
 
 from cousins import __version__
 from cousins.errors import CousinsError
 
 from .console import err
+from .doctor import doctor
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+# In the order of use. A verb's module imports what it works with inside its function, so that
+# `cousins --help` answers at once.
+for verb in (doctor,):
+    app.command()(verb)
 
 
 def _version(show: bool) -> None:
@@ -24,7 +35,9 @@ def _version(show: bool) -> None:
 
 @app.callback()
 def root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
+    ),
 ) -> None:
     """Scan a real place; practise in thousands of its digital cousins."""
 
@@ -32,22 +45,32 @@ def root(
 def main() -> None:
     """Run the command line."""
     try:
-        code = app(standalone_mode=False)
+        app()
     except CousinsError as error:
         _fail(str(error), error.exit_code)
-    except click.exceptions.Abort:
-        _fail("interrupted", 130)
-    except KeyboardInterrupt:
-        _fail("interrupted; run the same command again to go on from here", 130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+    except SystemExit as stop:
+        if stop.code == 130:
+            _fail("interrupted; run the same command again to go on from here", 130)
+        raise
+    except ImportError as error:
+        from cousins.native import explain
+
+        _fail(str(explain(error)), 1)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EPERM):
             raise
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror}: free some space or choose another place", 1)
-    sys.exit(code if isinstance(code, int) else 0)
+    except (AttributeError, RuntimeError) as error:
+        # With a MUJOCO_GL that does not work here, MuJoCo's import itself fails.
+        if not any(
+            "gl_context" in frame.filename for frame in traceback.extract_tb(error.__traceback__)
+        ):
+            raise
+        from cousins.gl import remedy
+
+        name = os.environ.get("MUJOCO_GL", "").strip().lower()
+        _fail(f"MuJoCo does not import with MUJOCO_GL={name}: {remedy(name)}", 1)
 
 
 def _fail(message: str, code: int) -> None:

@@ -27,6 +27,10 @@ class MissingDependencyError(CousinsError):
     """An optional part or a system library is not installed; the message says how to get it."""
 
 
+class PluginError(CousinsError):
+    """A part that another package brings does not load; the message names both."""
+
+
 class UsageError(CousinsError):
     """The request itself makes no sense, such as zero cousins."""
 
