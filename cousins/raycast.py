@@ -1,0 +1,299 @@
+"""Looks into a compiled MuJoCo model by casting rays at its triangles: no display, no GPU.
+
+Every geom becomes triangles in the world; one cast answers for many rays. Meshes carry their 2D
+texture; other geoms their colour times their texture's mean. Height fields, SDFs, flexes and skins
+are not drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from cousins.errors import UsageError
+from cousins.types import Array, Intrinsics
+
+VISIBLE = (0, 1, 2)  # the geom groups that MuJoCo's viewers show
+HORIZON = 50.0  # m: half size of a plane that has none
+SECTIONS = 128  # a cylinder of radius 10 cm is then 0.03 mm too thin between edges
+_GREY = np.array([0.5, 0.5, 0.5, 1.0])
+_OFFSET = 1e-4  # m that a shadow ray starts above its surface
+SKY, GROUND = np.array([0.46, 0.48, 0.52]), np.array([0.26, 0.24, 0.22])  # light from all around
+SUN, LAMP = 0.52, 0.14  # the light that casts shadows, and the one at the camera
+BEYOND = np.array([0.80, 0.85, 0.90])  # where a ray meets nothing
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A model's visible triangles in the world, m of them, from g geoms.
+
+    caster: open3d's RaycastingScene. geom (m,): the geom id of each. normals (m, 3, 3) and
+    uv (m, 3, 2; v down) per corner. colours (g, 3) RGB in 0..1; textures by geom.
+    triangles (m, 3, 3), world corners.
+    """
+
+    caster: Any
+    triangles: Array
+    geom: NDArray[np.int32]
+    normals: Array
+    uv: Array
+    colours: Array
+    textures: dict[int, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What n rays met. distance (n,) in units of the ray's direction, inf for nothing.
+
+    geom (n,): geom id or -1. face (n,): row of the stage's triangles. normal (n, 3), unit and
+    towards the ray's origin, of the flat triangle. weights (n, 3): barycentric.
+    """
+
+    distance: Array
+    geom: NDArray[np.int32]
+    face: NDArray[np.int64]
+    normal: Array
+    weights: Array
+
+
+def stage(
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    groups: Sequence[int] = VISIBLE,
+    geoms: Sequence[int] | None = None,
+) -> Stage:
+    """The geoms of these groups, or just `geoms`, as they stand in `data`.
+
+    Raises UsageError for a kind of geom that cannot be cast, or if nothing is visible.
+    """
+    import open3d as o3d
+
+    if geoms is None:
+        seen = np.isin(model.geom_group, groups) & (_rgba(model)[:, 3] > 0)
+        geoms = np.flatnonzero(seen).tolist()
+    parts = [(g, *triangles(model, data, g)) for g in geoms]
+    if not parts:
+        raise UsageError("the model has no visible geom (groups 0 to 2) to film")
+    corners = np.concatenate([p[1] for p in parts])
+    textures = {g: t for g in geoms if (t := _texture(model, g)) is not None}
+    colours = _rgba(model)[:, :3].copy()
+    for g, texture in textures.items():
+        if model.geom_type[g] != mujoco.mjtGeom.mjGEOM_MESH:
+            colours[g] *= texture.reshape(-1, texture.shape[2])[:, :3].mean(0) / 255
+    textured = {g: t for g, t in textures.items() if _has_uv(model, g)}
+    caster = o3d.t.geometry.RaycastingScene()
+    caster.add_triangles(
+        o3d.core.Tensor(corners.reshape(-1, 3).astype(np.float32)),
+        o3d.core.Tensor(np.arange(3 * len(corners), dtype=np.uint32).reshape(-1, 3)),
+    )
+    return Stage(
+        caster=caster,
+        triangles=corners,
+        geom=np.concatenate([np.full(len(p[1]), p[0], np.int32) for p in parts]),
+        normals=np.concatenate([p[2] for p in parts]),
+        uv=np.concatenate([p[3] for p in parts]),
+        colours=colours,
+        textures=textured,
+    )
+
+
+def cast(stage: Stage, origins: Array, directions: Array) -> Hits:
+    """The first thing that each of n rays meets; origins and directions (n, 3)."""
+    import open3d as o3d
+
+    rays = np.concatenate([origins, directions], axis=1).astype(np.float32)
+    got = stage.caster.cast_rays(o3d.core.Tensor(rays))
+    distance = got["t_hit"].numpy().astype(float)
+    face = got["primitive_ids"].numpy().astype(np.int64)
+    hit = np.isfinite(distance)
+    face[~hit] = 0
+    corner = got["primitive_uvs"].numpy().astype(float)
+    weights = np.column_stack([1 - corner.sum(1), corner])
+    normal = got["primitive_normals"].numpy().astype(float)
+    normal *= np.where(np.einsum("ij,ij->i", normal, directions) > 0, -1.0, 1.0)[:, None]
+    return Hits(distance, np.where(hit, stage.geom[face], -1).astype(np.int32), face, normal,
+                weights)  # fmt: skip
+
+
+def rays(camera: Intrinsics, world_from_camera: Array, scale: int = 1) -> tuple[Array, Array]:
+    """Origins and directions (h*w, 3) through the pixels of `camera`, `scale` times finer.
+
+    A direction's length along the optical axis is 1, so that distances are depths.
+    """
+    fine = camera.scaled(camera.width * scale, camera.height * scale)
+    u, v = np.meshgrid(np.arange(fine.width), np.arange(fine.height))
+    local = np.stack(
+        [(u - fine.cx) / fine.fx, (v - fine.cy) / fine.fy, np.ones(u.shape)], axis=-1
+    ).reshape(-1, 3)
+    directions = local @ world_from_camera[:3, :3].T
+    return np.broadcast_to(world_from_camera[:3, 3], directions.shape), directions
+
+
+def depth(stage: Stage, camera: Intrinsics, world_from_camera: Array) -> tuple[Array, Array]:
+    """Depth (h, w) in m, 0 for nothing, and the cosine (h, w) at which each surface is met."""
+    origins, directions = rays(camera, world_from_camera)
+    hits = cast(stage, origins, directions)
+    shape = camera.height, camera.width
+    cosine = np.abs(np.einsum("ij,ij->i", hits.normal, directions))
+    cosine /= np.linalg.norm(directions, axis=1)
+    found = hits.geom >= 0
+    return (
+        np.where(found, hits.distance, 0.0).reshape(shape),
+        np.where(found, cosine, 0.0).reshape(shape),
+    )
+
+
+def picture(
+    stage: Stage,
+    camera: Intrinsics,
+    world_from_camera: Array,
+    lamps: Array,
+    finer: int = 1,
+) -> NDArray[np.uint8]:
+    """(h, w, 3) RGB. lamps (k, 3): points that share one light, for soft shadows.
+
+    finer: rays along each side of a pixel.
+    """
+    origins, directions = rays(camera, world_from_camera, finer)
+    hits = cast(stage, origins, directions)
+    found = hits.geom >= 0
+    rgb = np.tile(BEYOND, (len(found), 1))
+    part = Hits(*(getattr(hits, name)[found] for name in Hits.__dataclass_fields__))
+    points = origins[found] + directions[found] * part.distance[:, None]
+    towards = -directions[found] / np.linalg.norm(directions[found], axis=1, keepdims=True)
+    normal = _smooth(stage, part)
+    rgb[found] = albedo(stage, part) * _light(stage, points, part.normal, normal, towards, lamps)
+    fine = rgb.reshape(camera.height, finer, camera.width, finer, 3)
+    return np.clip(fine.mean((1, 3)) * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def albedo(stage: Stage, hits: Hits) -> Array:
+    """(n, 3) surface colour in 0..1 of rays that all met something."""
+    rgb = stage.colours[hits.geom]
+    uv = np.einsum("ni,nij->nj", hits.weights, stage.uv[hits.face])
+    for g, texture in stage.textures.items():
+        mine = np.flatnonzero(hits.geom == g)
+        if len(mine):
+            rgb[mine] *= _bilinear(texture, uv[mine])
+    return rgb
+
+
+def _bilinear(texture: NDArray[np.uint8], uv: Array) -> Array:
+    h, w = texture.shape[:2]
+    x, y = uv[:, 0] * w - 0.5, uv[:, 1] * h - 0.5
+    x0, y0 = np.floor(x).astype(int), np.floor(y).astype(int)
+    fx, fy = (x - x0)[:, None], (y - y0)[:, None]
+    near = [[texture[(y0 + j) % h, (x0 + i) % w, :3] for i in (0, 1)] for j in (0, 1)]
+    top = near[0][0] * (1 - fx) + near[0][1] * fx
+    return (top * (1 - fy) + (near[1][0] * (1 - fx) + near[1][1] * fx) * fy) / 255
+
+
+def _smooth(stage: Stage, hits: Hits) -> Array:
+    normal = np.einsum("ni,nij->nj", hits.weights, stage.normals[hits.face])
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    return normal * np.where(np.einsum("ij,ij->i", normal, hits.normal) < 0, -1.0, 1.0)[:, None]
+
+
+def _light(
+    stage: Stage, points: Array, flat: Array, normal: Array, towards: Array, lamps: Array
+) -> Array:
+    """(n, 3) light that reaches each point: from all around, from the lamps, from the camera."""
+    share = (normal[:, 2:] + 1) / 2
+    light = GROUND + (SKY - GROUND) * share
+    start = points + flat * _OFFSET
+    for lamp in lamps:
+        way = lamp - start
+        cosine = np.einsum("ij,ij->i", normal, way) / np.linalg.norm(way, axis=1)
+        shadow = cast_any(stage, start, way)
+        light += (np.where(shadow, 0.0, np.maximum(cosine, 0)) * SUN / len(lamps))[:, None]
+    return light + LAMP * np.maximum(np.einsum("ij,ij->i", normal, towards), 0)[:, None]
+
+
+def cast_any(stage: Stage, origins: Array, directions: Array) -> NDArray[np.bool_]:
+    """Whether each of n rays meets anything before its direction's end."""
+    import open3d as o3d
+
+    pairs = np.concatenate([origins, directions], axis=1).astype(np.float32)
+    return stage.caster.test_occlusions(o3d.core.Tensor(pairs), tnear=0.0, tfar=1.0).numpy()
+
+
+def _rgba(model: mujoco.MjModel) -> Array:
+    """(ngeom, 4): the geom's own colour, or its material's where the geom was given none."""
+    rgba = model.geom_rgba.astype(float)
+    plain = (np.abs(rgba - _GREY) < 1e-6).all(1) & (model.geom_matid >= 0)
+    rgba[plain] = model.mat_rgba[model.geom_matid[plain]]
+    return rgba
+
+
+def _texture(model: mujoco.MjModel, geom: int) -> NDArray[np.uint8] | None:
+    material = model.geom_matid[geom]
+    if material < 0:
+        return None
+    role = int(mujoco.mjtTextureRole.mjTEXROLE_RGB)
+    texture = model.mat_texid[material, role]
+    if texture < 0 or model.tex_nchannel[texture] < 3:
+        return None
+    h, w, c = (int(a[texture]) for a in (model.tex_height, model.tex_width, model.tex_nchannel))
+    start = int(model.tex_adr[texture])
+    return model.tex_data[start : start + h * w * c].reshape(h, w, c)
+
+
+def _has_uv(model: mujoco.MjModel, geom: int) -> bool:
+    is_mesh = model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_MESH
+    return bool(is_mesh) and model.mesh_texcoordadr[model.geom_dataid[geom]] >= 0
+
+
+def triangles(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> tuple[Array, Array, Array]:
+    """World triangles (m, 3, 3), corner normals (m, 3, 3), uv (m, 3, 2) of one geom."""
+    if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_MESH:
+        local, normals, uv = _mesh(model, int(model.geom_dataid[geom]))
+    else:
+        local, normals = _primitive(model, geom)
+        uv = np.zeros((len(local), 3, 2))
+    rotation = data.geom_xmat[geom].reshape(3, 3)
+    return local @ rotation.T + data.geom_xpos[geom], normals @ rotation.T, uv
+
+
+def _mesh(model: mujoco.MjModel, mesh: int) -> tuple[Array, Array, Array]:
+    def part(values: NDArray, start: NDArray, count: NDArray) -> NDArray:
+        return values[start[mesh] : start[mesh] + count[mesh]]
+
+    faces = part(model.mesh_face, model.mesh_faceadr, model.mesh_facenum)
+    vertices = part(model.mesh_vert, model.mesh_vertadr, model.mesh_vertnum).astype(float)
+    index = part(model.mesh_facenormal, model.mesh_faceadr, model.mesh_facenum)
+    normals = part(model.mesh_normal, model.mesh_normaladr, model.mesh_normalnum).astype(float)
+    uv = np.zeros((len(faces), 3, 2))
+    if model.mesh_texcoordadr[mesh] >= 0:
+        corners = part(model.mesh_texcoord, model.mesh_texcoordadr, model.mesh_texcoordnum)
+        uv = corners[part(model.mesh_facetexcoord, model.mesh_faceadr, model.mesh_facenum)]
+    return vertices[faces], normals[index], uv.astype(float)
+
+
+def _primitive(model: mujoco.MjModel, geom: int) -> tuple[Array, Array]:
+    from trimesh import creation
+
+    kind, size = mujoco.mjtGeom(model.geom_type[geom]), model.geom_size[geom]
+    if kind == mujoco.mjtGeom.mjGEOM_PLANE:
+        x, y = (s if s > 0 else HORIZON for s in size[:2])
+        a, b, c, d = np.array([[-x, -y, 0], [x, -y, 0], [x, y, 0], [-x, y, 0]])
+        return np.array([[a, b, c], [a, c, d]]), np.tile([0.0, 0, 1], (2, 3, 1))
+    if kind == mujoco.mjtGeom.mjGEOM_BOX:
+        mesh, smooth = creation.box(2 * size), False
+    elif kind == mujoco.mjtGeom.mjGEOM_CYLINDER:
+        mesh, smooth = creation.cylinder(size[0], 2 * size[1], sections=SECTIONS), False
+    elif kind == mujoco.mjtGeom.mjGEOM_CAPSULE:
+        mesh, smooth = creation.capsule(2 * size[1], size[0], count=(64, 64)), True
+    elif kind in (mujoco.mjtGeom.mjGEOM_SPHERE, mujoco.mjtGeom.mjGEOM_ELLIPSOID):
+        mesh, smooth = creation.icosphere(4), True
+        mesh.apply_scale(size[0] if kind == mujoco.mjtGeom.mjGEOM_SPHERE else size)
+    else:
+        name = model.geom(geom).name or str(geom)
+        raise UsageError(f"geom {name}: a {kind.name} cannot be filmed; give it as a mesh")
+    normals = mesh.vertex_normals[mesh.faces] if smooth else np.repeat(
+        mesh.face_normals[:, None], 3, axis=1)  # fmt: skip
+    return np.asarray(mesh.triangles, float), np.asarray(normals, float)
