@@ -257,7 +257,7 @@ def _write(
 def _png(file: Path, image: NDArray[Any]) -> None:
     import cv2
 
-    file.write_bytes(cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes())
+    file.write_bytes(cv2.imencode(".png", image)[1].tobytes())
 
 
 def _odometry(world_from_camera: Array, rate: float) -> str:
@@ -317,10 +317,9 @@ def _object(model: mujoco.MjModel, data: mujoco.MjData, body: int) -> dict[str, 
         part = trimesh.Trimesh(np.round(corners, 7), np.arange(len(corners)).reshape(-1, 3))
         parts.append(part)
     closed = all(part.is_volume for part in parts)
+    mesh: Any = parts[0]
     if len(parts) > 1:
         mesh = trimesh.boolean.union(parts) if closed else trimesh.util.concatenate(parts)
-    else:
-        mesh = parts[0]
     geoms = model.body_rootid[model.geom_bodyid] == model.body_rootid[body]
     return {
         "name": model.body(body).name or f"body_{body}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import mujoco
@@ -21,6 +22,8 @@ from cousins.types import Array, Intrinsics
 VISIBLE = (0, 1, 2)  # the geom groups that MuJoCo's viewers show
 HORIZON = 50.0  # m: half size of a plane that has none
 SECTIONS = 128  # a cylinder of radius 10 cm is then 0.03 mm too thin between edges
+CREASE = np.radians(40.0)  # faces that meet at less are shaded as one surface
+MOST_SMOOTHED = 200_000  # faces: beyond this they are too small for their edges to show
 _GREY = np.array([0.5, 0.5, 0.5, 1.0])
 _OFFSET = 1e-4  # m that a shadow ray starts above its surface
 SKY, GROUND = np.array([0.46, 0.48, 0.52]), np.array([0.26, 0.24, 0.22])  # light from all around
@@ -125,13 +128,16 @@ def rays(camera: Intrinsics, world_from_camera: Array, scale: int = 1) -> tuple[
 
     A direction's length along the optical axis is 1, so that distances are depths.
     """
-    fine = camera.scaled(camera.width * scale, camera.height * scale)
-    u, v = np.meshgrid(np.arange(fine.width), np.arange(fine.height))
-    local = np.stack(
-        [(u - fine.cx) / fine.fx, (v - fine.cy) / fine.fy, np.ones(u.shape)], axis=-1
-    ).reshape(-1, 3)
-    directions = local @ world_from_camera[:3, :3].T
+    directions = _through_pixels(camera, scale) @ world_from_camera[:3, :3].T
     return np.broadcast_to(world_from_camera[:3, 3], directions.shape), directions
+
+
+@lru_cache(maxsize=4)
+def _through_pixels(camera: Intrinsics, scale: int) -> Array:
+    fine = camera.scaled(camera.width * scale, camera.height * scale)
+    rows = np.indices((fine.height, fine.width), float).reshape(2, -1)[::-1]
+    pixels = np.vstack([rows, np.ones(rows.shape[1])])
+    return pixels.T @ np.linalg.inv(fine.matrix).T
 
 
 def depth(stage: Stage, camera: Intrinsics, world_from_camera: Array) -> tuple[Array, Array]:
@@ -251,49 +257,66 @@ def _has_uv(model: mujoco.MjModel, geom: int) -> bool:
 def triangles(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> tuple[Array, Array, Array]:
     """World triangles (m, 3, 3), corner normals (m, 3, 3), uv (m, 3, 2) of one geom."""
     if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_MESH:
-        local, normals, uv = _mesh(model, int(model.geom_dataid[geom]))
+        local, uv = _mesh(model, int(model.geom_dataid[geom]))
     else:
-        local, normals = _primitive(model, geom)
+        local = _primitive(model, geom)
         uv = np.zeros((len(local), 3, 2))
     rotation = data.geom_xmat[geom].reshape(3, 3)
-    return local @ rotation.T + data.geom_xpos[geom], normals @ rotation.T, uv
+    return local @ rotation.T + data.geom_xpos[geom], corner_normals(local) @ rotation.T, uv
 
 
-def _mesh(model: mujoco.MjModel, mesh: int) -> tuple[Array, Array, Array]:
+def corner_normals(triangles: Array) -> Array:
+    """(m, 3, 3) unit normals at the corners: smooth over faces that meet at less than CREASE."""
+    from scipy import sparse
+
+    across = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    unit = across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
+    m = len(triangles)
+    if m > MOST_SMOOTHED:
+        return np.repeat(unit[:, None], 3, axis=1)
+    vertex = np.unique(np.round(triangles.reshape(-1, 3), 7), axis=0, return_inverse=True)[1]
+    vertex, ones, face = vertex.ravel(), np.ones(3 * m), np.repeat(np.arange(m), 3)
+    corner_at: Any = sparse.csr_array((ones, (np.arange(3 * m), vertex)))
+    around = (corner_at @ sparse.csr_array((ones, (vertex, face)))).tocoo()
+    alike = np.einsum("ij,ij->i", unit[around.row // 3], unit[around.col]) > np.cos(CREASE)
+    weights = sparse.csr_array((alike.astype(float), (around.row, around.col)), (3 * m, m))
+    normals = weights @ across
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    return normals.reshape(m, 3, 3)
+
+
+def _mesh(model: mujoco.MjModel, mesh: int) -> tuple[Array, Array]:
     def part(values: NDArray, start: NDArray, count: NDArray) -> NDArray:
         return values[start[mesh] : start[mesh] + count[mesh]]
 
     faces = part(model.mesh_face, model.mesh_faceadr, model.mesh_facenum)
     vertices = part(model.mesh_vert, model.mesh_vertadr, model.mesh_vertnum).astype(float)
-    index = part(model.mesh_facenormal, model.mesh_faceadr, model.mesh_facenum)
-    normals = part(model.mesh_normal, model.mesh_normaladr, model.mesh_normalnum).astype(float)
     uv = np.zeros((len(faces), 3, 2))
     if model.mesh_texcoordadr[mesh] >= 0:
         corners = part(model.mesh_texcoord, model.mesh_texcoordadr, model.mesh_texcoordnum)
         uv = corners[part(model.mesh_facetexcoord, model.mesh_faceadr, model.mesh_facenum)]
-    return vertices[faces], normals[index], uv.astype(float)
+    return vertices[faces], uv.astype(float)
 
 
-def _primitive(model: mujoco.MjModel, geom: int) -> tuple[Array, Array]:
+def _primitive(model: mujoco.MjModel, geom: int) -> Array:
     from trimesh import creation
 
     kind, size = mujoco.mjtGeom(model.geom_type[geom]), model.geom_size[geom]
     if kind == mujoco.mjtGeom.mjGEOM_PLANE:
         x, y = (s if s > 0 else HORIZON for s in size[:2])
         a, b, c, d = np.array([[-x, -y, 0], [x, -y, 0], [x, y, 0], [-x, y, 0]])
-        return np.array([[a, b, c], [a, c, d]]), np.tile([0.0, 0, 1], (2, 3, 1))
+        return np.array([[a, b, c], [a, c, d]])
     if kind == mujoco.mjtGeom.mjGEOM_BOX:
-        mesh, smooth = creation.box(2 * size), False
+        mesh = creation.box(2 * size)
     elif kind == mujoco.mjtGeom.mjGEOM_CYLINDER:
-        mesh, smooth = creation.cylinder(size[0], 2 * size[1], sections=SECTIONS), False
+        mesh = creation.cylinder(size[0], 2 * size[1], sections=SECTIONS)
     elif kind == mujoco.mjtGeom.mjGEOM_CAPSULE:
-        mesh, smooth = creation.capsule(2 * size[1], size[0], count=(64, 64)), True
-    elif kind in (mujoco.mjtGeom.mjGEOM_SPHERE, mujoco.mjtGeom.mjGEOM_ELLIPSOID):
-        mesh, smooth = creation.icosphere(4), True
-        mesh.apply_scale(size[0] if kind == mujoco.mjtGeom.mjGEOM_SPHERE else size)
+        mesh = creation.capsule(2 * size[1], size[0], count=(64, 64))
+    elif kind == mujoco.mjtGeom.mjGEOM_SPHERE:
+        mesh = creation.icosphere(4, size[0])
+    elif kind == mujoco.mjtGeom.mjGEOM_ELLIPSOID:
+        mesh = creation.icosphere(4).apply_scale(size)
     else:
         name = model.geom(geom).name or str(geom)
         raise UsageError(f"geom {name}: a {kind.name} cannot be filmed; give it as a mesh")
-    normals = mesh.vertex_normals[mesh.faces] if smooth else np.repeat(
-        mesh.face_normals[:, None], 3, axis=1)  # fmt: skip
-    return np.asarray(mesh.triangles, float), np.asarray(normals, float)
+    return np.asarray(mesh.triangles, float)
