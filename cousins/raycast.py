@@ -16,6 +16,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from cousins import native
 from cousins.errors import UsageError
 from cousins.types import Array, Intrinsics
 
@@ -74,7 +75,7 @@ def stage(
 
     Raises UsageError for a kind of geom that cannot be cast, or if nothing is visible.
     """
-    import open3d as o3d
+    o3d = native.require("open3d")
 
     if geoms is None:
         seen = np.isin(model.geom_group, groups) & (_rgba(model)[:, 3] > 0)
@@ -107,7 +108,7 @@ def stage(
 
 def cast(stage: Stage, origins: Array, directions: Array) -> Hits:
     """The first thing that each of n rays meets; origins and directions (n, 3)."""
-    import open3d as o3d
+    o3d = native.require("open3d")
 
     rays = np.concatenate([origins, directions], axis=1).astype(np.float32)
     got = stage.caster.cast_rays(o3d.core.Tensor(rays))
@@ -222,7 +223,7 @@ def _light(
 
 def cast_any(stage: Stage, origins: Array, directions: Array) -> NDArray[np.bool_]:
     """Whether each of n rays meets anything before its direction's end."""
-    import open3d as o3d
+    o3d = native.require("open3d")
 
     pairs = np.concatenate([origins, directions], axis=1).astype(np.float32)
     return stage.caster.test_occlusions(o3d.core.Tensor(pairs), tnear=0.0, tfar=1.0).numpy()

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from captures import DEPTH, SIZE, K, colour, sample, write_seven, write_stray, write_video
 
+from cousins import plugins
 from cousins.capture import open_capture, readers
+from cousins.errors import PluginError
 from cousins.types import Capture
 
 
@@ -161,6 +163,27 @@ def test_a_third_partys_reader_is_asked_too(tmp_path):
 
     (tmp_path / "mine.txt").touch()
     assert open_capture(tmp_path, among=[*readers(), Mine()]).layout == "mine"
+
+
+def test_installed_packages_bring_readers(monkeypatch):
+    """How they are found is tested with the plug-ins; here, that they are asked and checked."""
+
+    class Mine:
+        layout = "mine"
+
+        def missing(self, path):
+            return ["mine.txt"]
+
+        def __call__(self, path):
+            raise AssertionError
+
+    found = {"mine": Mine()}
+    monkeypatch.setattr(plugins, "load", lambda group: found)
+    assert [r.layout for r in readers()] == ["stray-scanner", "7-scenes", "mine"]
+    for wrong in (Mine, "a string"):  # the class: somebody forgot the brackets
+        found["mine"] = wrong
+        with pytest.raises(PluginError, match="'mine'"):
+            readers()
 
 
 def test_a_turned_video_is_read_as_its_pixels_lie(tmp_path):

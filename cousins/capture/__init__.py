@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from cousins.errors import CaptureError
+from cousins import plugins
+from cousins.errors import CaptureError, PluginError
 from cousins.types import Capture
 
 __all__ = ["Reader", "open_capture", "readers"]
 
 
+@runtime_checkable
 class Reader(Protocol):
-    """Reads one layout."""
+    """Reads one layout. Other packages bring theirs to the entry point group cousins.captures."""
 
     @property
     def layout(self) -> str:
@@ -30,11 +32,21 @@ class Reader(Protocol):
 
 
 def readers() -> tuple[Reader, ...]:
-    """The known readers, in the order in which they are asked."""
+    """The known readers, in the order in which they are asked: ours, then other packages'.
+
+    Raises PluginError for a package's reader that does not load or is none.
+    """
     from cousins.capture.seven_scenes import SevenScenes
     from cousins.capture.stray import StrayScanner
 
-    return (StrayScanner(), SevenScenes())
+    others = plugins.load("cousins.captures")
+    for name, other in others.items():
+        if isinstance(other, type) or not isinstance(other, Reader):
+            raise PluginError(
+                f"plug-in {name!r} (cousins.captures) is no reader: it must be an object with"
+                " layout, missing(path) and __call__(path); update or uninstall its package"
+            )
+    return (StrayScanner(), SevenScenes(), *others.values())
 
 
 def open_capture(path: Path, among: Sequence[Reader] | None = None) -> Capture:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -158,6 +159,9 @@ def _confidence(path: Path, rows: Sequence[_Row]) -> tuple[list[Path | None], tu
 
 
 def _open(video: Path) -> Any:
+    # FFmpeg, inside OpenCV, prints its own complaints; ours follow. Read at first use, so a user's
+    # own setting wins.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     import cv2
 
     stream = cv2.VideoCapture(str(video))
