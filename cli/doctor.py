@@ -11,7 +11,10 @@ from .console import Json, emit, progress
 
 
 def doctor(as_json: Json = False) -> None:
-    """Say what works here and how to get the rest; exit 1 if a scan could not run."""
+    """Say what works here, and how to get the rest.
+
+    Exits with 1 if a scan could not run.
+    """
     from cousins.doctor import Check, examine, ready
 
     def line(check: Check) -> str:

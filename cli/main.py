@@ -14,6 +14,10 @@ from cousins.errors import CousinsError
 
 from .console import err
 from .doctor import doctor
+from .export import export
+from .info import info
+from .render import render
+from .view import view
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,7 +27,7 @@ app = typer.Typer(
 )
 # In the order of use. A verb's module imports what it works with inside its function, so that
 # `cousins --help` answers at once.
-for verb in (doctor,):
+for verb in (view, render, export, info, doctor):
     app.command()(verb)
 
 

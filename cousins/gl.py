@@ -90,7 +90,9 @@ def probe(name: str, timeout: float = 60.0) -> str:
     """Render 8 x 8 pixels in a new process with MUJOCO_GL=`name`: "", or why it failed."""
     environment = {**os.environ, "MUJOCO_GL": name}
     environment.pop("PYOPENGL_PLATFORM", None)
-    return attempt(_PROBE, environment=environment, timeout=timeout)
+    reason = attempt(_PROBE, environment=environment, timeout=timeout)
+    # PyOpenGL's way of saying so.
+    return "its library does not load" if "'NoneType' object" in reason else reason
 
 
 def remedy(name: str) -> str:
@@ -104,7 +106,9 @@ def remedy(name: str) -> str:
     packages = missing(PACKAGES[name])
     if packages:
         return install(packages)
-    return "its packages are installed: update the graphics driver, or use another backend"
+    if name == "egl":
+        return f"its packages are installed but no driver answers: {install(PACKAGES['osmesa'])}"
+    return "its packages are installed: unset MUJOCO_GL, so that another backend is tried"
 
 
 def _select(name: str) -> None:
