@@ -16,19 +16,19 @@ from pydantic import BaseModel, ValidationError
 from cousins import archive
 from cousins.errors import PackError
 from cousins.pack_check import check
+from cousins.pack_mjcf import MAX_ASSET, MAX_XML, model_files
 from cousins.pack_reader import (
     FILES,
     FOLDERS,
     MAX_ARRAYS,
-    MAX_ASSET,
     MAX_JSON,
-    MAX_XML,
     Pack,
     asset_names,
     load_family,
+    load_index,
     load_model,
     load_scene,
-    model_files,
+    locate,
     one_line,
     read,
 )
@@ -55,9 +55,12 @@ __all__ = [
     "check",
     "ensure_writable",
     "load_family",
+    "load_index",
     "load_model",
     "load_scene",
+    "locate",
     "read",
+    "summary",
     "write",
     "write_families",
 ]
@@ -128,6 +131,28 @@ def twin_assets(pack: Pack) -> set[str]:
     """The files under assets/ that the twin needs: all but those of the families' banks."""
     _, files = model_files(pack.tree, "model.xml")
     return {f"assets/{n}" for n in (*files, *asset_names(pack.objects, pack.surroundings))}
+
+
+def summary(pack: Pack) -> dict[str, Any]:
+    """What the pack holds, in plain JSON types: objects, surfaces, families, warnings."""
+    families = []
+    for k in pack.families:
+        distances = [c.distance for c in load_index(pack, k)]
+        span = [min(distances), max(distances)] if distances else [None, None]
+        families.append({"family": k, "cousins": len(distances), "distance": span})
+    keys = {"name", "label", "size", "support", "observed_fraction", "mass", "friction"}
+    return {
+        "path": str(pack.path),
+        "schema_version": pack.manifest.schema_version,
+        "cousins_version": pack.manifest.cousins_version,
+        "capture": pack.manifest.capture.model_dump(mode="json"),
+        "seed": pack.manifest.seed,
+        "objects": [o.model_dump(mode="json", include=keys) for o in pack.objects],
+        "supports": [s.model_dump(mode="json", exclude={"polygon"}) for s in pack.supports],
+        "families": families,
+        "cousins": sum(f["cousins"] for f in families),
+        "warnings": list(pack.quality.warnings),
+    }
 
 
 def _scene_files(

@@ -11,9 +11,9 @@ import numpy as np
 
 from cousins.errors import PackError
 from cousins.mesh import solid_moments
+from cousins.pack_mjcf import compile_safe
 from cousins.pack_reader import (
     Pack,
-    compile_safe,
     load_family,
     load_model,
     load_scene,

@@ -1,13 +1,11 @@
 """Reading a scene pack, from a folder or a zip, without trusting it.
 
-Every file is bounded before it is read, every name must stay under assets/, and MJCF that could
-run code, pull in other files or blow up while it compiles is refused.
+Every file is bounded before it is read, and every name must stay inside the pack.
 """
 
 from __future__ import annotations
 
 import io
-import posixpath
 import re
 import zipfile
 from collections.abc import Mapping
@@ -22,8 +20,9 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from cousins.archive import Tree, open_tree
-from cousins.errors import PackError
+from cousins.errors import PackError, UsageError
 from cousins.mesh import parse_obj
+from cousins.pack_mjcf import MAX_ASSET, check_png, compile_safe, model_files
 from cousins.schema import (
     SCHEMA_VERSION,
     CousinEntry,
@@ -44,14 +43,7 @@ FILES = (*REQUIRED, "surroundings.json")
 FOLDERS = ("assets", "families")
 FAMILY_FILES = ("model.xml", "cousins.npz", "cousins.jsonl")
 MAX_JSON = 64 << 20
-MAX_XML = 64 << 20
-MAX_ASSET = 512 << 20
 MAX_ARRAYS = 2 << 30
-MAX_PIXELS = 64 << 20
-MAX_ARENA = 4 << 30
-# What would run code, read other files, or grow without bound while it compiles.
-_REFUSED = {"include", "extension", "plugin", "model", "attach", "replicate", "composite",
-            "flexcomp"}  # fmt: skip
 _FIELDS = re.compile(r"(geom|body|dof|jnt|mat|light|cam|site)_[a-z0-9]+")
 _TYPES = [int(mujoco.mjtGeom.mjGEOM_PLANE), *range(2, int(mujoco.mjtGeom.mjGEOM_MESH) + 1)]
 _T = TypeVar("_T")
@@ -193,19 +185,11 @@ def _image(tree: Tree, name: str) -> NDArray[np.uint8]:
     import cv2
 
     data = tree.read(name, MAX_ASSET)
-    _check_png(tree, name, data)
+    check_png(tree, name, data)
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         raise PackError(f"{tree.path}: {name}: a damaged PNG: copy the pack anew")
     return np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
-
-
-def _check_png(tree: Tree, name: str, data: bytes) -> None:
-    size = np.frombuffer(data[16:24], ">u4").astype(int)
-    if data[:8] != b"\x89PNG\r\n\x1a\n" or len(size) != 2:
-        raise PackError(f"{tree.path}: {name}: not a PNG image: copy the pack anew")
-    if np.prod(size) > MAX_PIXELS or not np.all(size > 0):
-        raise PackError(f"{tree.path}: {name}: {size[0]}x{size[1]} pixels: do not trust this file")
 
 
 def load_model(pack: Pack) -> mujoco.MjModel:
@@ -214,77 +198,20 @@ def load_model(pack: Pack) -> mujoco.MjModel:
     return compile_safe(f"{pack.path}: model.xml", text, files)
 
 
-def compile_safe(where: str, text: str, files: Mapping[str, bytes]) -> mujoco.MjModel:
-    """MJCF that `model_files` let pass, compiled. Raises PackError with MuJoCo's reason."""
-    try:
-        model = mujoco.MjModel.from_xml_string(text, dict(files))
-    except (ValueError, mujoco.FatalError) as error:
-        reason = " ".join(str(error).split())
-        raise PackError(f"{where} does not compile: {reason}") from None
-    if model.narena > MAX_ARENA:
-        raise PackError(f"{where} asks for {model.narena:,} bytes of memory: do not trust it")
-    return model
+def locate(pack: Pack, number: int) -> tuple[int, int]:
+    """The family, and the row in it, of a cousin counted through all families from 0.
 
-
-def model_files(tree: Tree, name: str) -> tuple[str, dict[str, bytes]]:
-    """A model's XML and the files under assets/ that it names, by plain name.
-
-    Raises PackError for MJCF that could run code, that reads anything but plain files under the
-    pack's assets/, or that could grow without bound.
+    Raises UsageError for a number that the pack does not hold.
     """
-    text, root = parse_mjcf(tree, name)
-    where = f"{tree.path}: {name}"
-    folders = {"meshdir": "", "texturedir": ""}
-    for compiler in root.iter("compiler"):
-        if compiler.get("strippath", "false") != "false":
-            raise PackError(f"{where}: strippath is refused: name files under assets/")
-        for key in folders:
-            folders[key] = compiler.get(key, compiler.get("assetdir", folders[key]))
-    found: dict[str, bytes] = {}
-    for element in root.iter():
-        for key, value in element.attrib.items():
-            if not key.startswith("file"):
-                continue
-            folder = folders["texturedir" if element.tag == "texture" else "meshdir"]
-            plain = _under_assets(where, posixpath.dirname(name), folder, value)
-            if plain not in found:
-                found[plain] = tree.read(f"assets/{plain}", MAX_ASSET)
-                if plain.lower().endswith(".png"):
-                    _check_png(tree, f"assets/{plain}", found[plain])
-    return text, found
-
-
-def _under_assets(where: str, base: str, folder: str, file: str) -> str:
-    if posixpath.isabs(folder) or posixpath.isabs(file) or ".." in file.split("/"):
-        raise PackError(f"{where}: names {file!r}, which leaves the pack: do not trust this file")
-    if "\\" in folder + file or ":" in folder + file:
-        raise PackError(f"{where}: names {file!r}, which leaves the pack: do not trust this file")
-    full = posixpath.normpath(posixpath.join(base, folder, file))
-    plain = posixpath.basename(full)
-    if full != f"assets/{plain}":
-        raise PackError(f"{where}: names {file!r}, which is not under the pack's assets/")
-    return plain
-
-
-def parse_mjcf(tree: Tree, name: str) -> tuple[str, ET.Element]:
-    """The XML's text and root. Raises PackError for what is no MJCF, or MJCF that is refused."""
-    where = f"{tree.path}: {name}"
-    data = tree.read(name, MAX_XML)
-    try:
-        text = data.decode("utf-8")
-        if "<!DOCTYPE" in text or "<!ENTITY" in text:
-            raise PackError(f"{where}: declares XML entities: do not trust this file")
-        root = ET.fromstring(text)
-    except (ET.ParseError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise PackError(f"{where}: not well-formed XML ({error}): copy the pack anew") from None
-    if root.tag != "mujoco":
-        raise PackError(f"{where}: its root is <{root.tag}>, not <mujoco>")
-    for element in root.iter():
-        if element.tag in _REFUSED:
-            raise PackError(
-                f"{where}: holds <{element.tag}>, which a pack must not: do not trust this file"
-            )
-    return text, root
+    row = number
+    for k in pack.families:
+        count = len(load_index(pack, k))
+        if 0 <= row < count:
+            return k, row
+        row -= count
+    if not pack.families:
+        raise UsageError(f"{pack.path}: holds no cousins yet: `cousins augment` adds them")
+    raise UsageError(f"{pack.path}: no cousin {number}: it holds 0 to {number - row - 1}")
 
 
 def load_family(pack: Pack, k: int) -> Family:
@@ -293,11 +220,8 @@ def load_family(pack: Pack, k: int) -> Family:
     Every array is named as an MjModel field (or qpos), has one row a cousin, holds finite
     numbers, and points at no geometry that the model lacks. Raises PackError.
     """
-    if k not in pack.families:
-        have = ", ".join(str(f) for f in pack.families) or "none"
-        raise PackError(f"{pack.path}: no family {k}; families: {have}: `cousins augment` adds one")
+    cousins = load_index(pack, k)
     folder = f"families/{k}"
-    cousins = _index(pack.tree, f"{folder}/cousins.jsonl")
     text, files = model_files(pack.tree, f"{folder}/model.xml")
     arrays = _arrays(pack.tree, f"{folder}/cousins.npz")
     root = ET.fromstring(text)
@@ -319,7 +243,12 @@ def load_family(pack: Pack, k: int) -> Family:
     return Family(ET.tostring(root, encoding="unicode") + "\n", files, arrays, cousins)
 
 
-def _index(tree: Tree, name: str) -> tuple[Cousin, ...]:
+def load_index(pack: Pack, k: int) -> tuple[Cousin, ...]:
+    """The cousins of family k as its index tells of them. Raises PackError."""
+    if k not in pack.families:
+        have = ", ".join(str(f) for f in pack.families) or "none"
+        raise PackError(f"{pack.path}: no family {k}; families: {have}: `cousins augment` adds one")
+    tree, name = pack.tree, f"families/{k}/cousins.jsonl"
     lines = tree.read(name, MAX_JSON * 4).splitlines()
     cousins = []
     for number, line in enumerate(lines, start=1):

@@ -45,6 +45,9 @@ def build(
     ET.SubElement(root, "option", OPTION)
     ET.SubElement(root, "size", memory="64M")
     _visual(root)
+    centre, radius = _focus(scene)
+    # What a viewer frames at first, and what near, far and shadows scale with: not the whole room.
+    ET.SubElement(root, "statistic", center=_numbers(centre), extent=_numbers(2 * radius))
     _defaults(root)
     assets = ET.SubElement(root, "asset")
     world = ET.SubElement(root, "worldbody")
@@ -88,7 +91,8 @@ def _visual(root: ET.Element) -> None:
     visual = ET.SubElement(root, "visual")
     ET.SubElement(visual, "headlight", ambient="0.45 0.45 0.45", diffuse="0.35 0.35 0.35",
                   specular="0 0 0")  # fmt: skip
-    ET.SubElement(visual, "global", offwidth="1920", offheight="1440")
+    ET.SubElement(visual, "global", offwidth="1920", offheight="1440", azimuth="90",
+                  elevation="-35")  # fmt: skip
     ET.SubElement(visual, "quality", shadowsize="2048")
     ET.SubElement(visual, "map", znear="0.01", zfar="50")
 

@@ -33,7 +33,8 @@ Vector4 = tuple[float, float, float, float]
 Matrix3 = tuple[Vector3, Vector3, Vector3]
 Matrix4 = tuple[Vector4, Vector4, Vector4, Vector4]
 Positive = Annotated[float, Field(gt=0)]
-Text = Annotated[str, StringConstraints(max_length=2000)]
+# One line: control characters in it could drive the terminal that shows it.
+Text = Annotated[str, StringConstraints(max_length=2000, pattern=r"^\P{Cc}*$")]
 
 
 class _Model(BaseModel):
@@ -45,7 +46,7 @@ class CaptureSource(_Model):
 
     layout: Text
     sha256: Text
-    name: Annotated[str, StringConstraints(pattern=r"^[^/\\]*$", max_length=255)]
+    name: Annotated[str, StringConstraints(pattern=r"^[^/\\\p{Cc}]*$", max_length=255)]
 
 
 class Stage(_Model):

@@ -1,6 +1,11 @@
 """A pack of the table scene with one small family, built by hand."""
 
+import atexit
+import functools
+import shutil
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -61,7 +66,18 @@ def mesh_id(model, name):
     return mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_MESH, name)
 
 
-def write_pack(path, families=True, scene=None):
-    scene = scene or table_scene()
+def write_pack(path, families=True):
+    """The pack at `path`: a folder, or a zip where it ends in .zip. Written once, then copied."""
+    made = _written(path.suffix == ".zip", families)
+    (shutil.copy if made.is_file() else shutil.copytree)(made, path)
+    return path
+
+
+@functools.cache
+def _written(zipped, families):
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / ("pack.zip" if zipped else "pack")
+    scene = table_scene()
     write(path, scene, manifest(), quality(), [family(scene)] if families else [])
     return path

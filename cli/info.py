@@ -1,0 +1,62 @@
+"""`cousins info`: what a pack holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from .console import Json, emit
+
+
+def info(
+    pack: Annotated[Path, typer.Argument(help="A scene pack: folder or zip.")],
+    as_json: Json = False,
+) -> None:
+    """Show a pack's objects with their masses, its cousins and its warnings."""
+    from cousins.pack import read, summary
+
+    told = summary(read(pack))
+    emit(told, as_json, escape(_text(told)))
+
+
+def _text(told: dict[str, Any]) -> str:
+    capture = told["capture"]
+    lines = [
+        f"{told['path']}: scanned from {capture['name'] or 'a capture'} ({capture['layout']})"
+        f" by cousins {told['cousins_version']}",
+        "",
+        *_table(
+            ["object", "mass, kg", "90 % of it in", "size, cm", "stands on", "seen"],
+            [
+                [
+                    f"{o['name']} ({o['label']})" if o["label"] != o["name"] else o["name"],
+                    f"{o['mass']['mode']:.3g}",
+                    f"{o['mass']['q05']:.2g} to {o['mass']['q95']:.2g}",
+                    " x ".join(f"{100 * s:.1f}" for s in o["size"]),
+                    o["support"],
+                    f"{o['observed_fraction']:.0%}",
+                ]
+                for o in told["objects"]
+            ],
+        ),
+        "",
+    ]
+    surfaces = [f"{s['name']} ({s['kind']}, {s['height']:.3f} m)" for s in told["supports"]]
+    lines.append(f"surfaces: {', '.join(surfaces) or 'none'}")
+    for f in told["families"]:
+        near, far = f["distance"]
+        span = f", distance {near:.2f} to {far:.2f}" if near is not None else ""
+        lines.append(f"family {f['family']}: {f['cousins']:,} cousins{span}")
+    if not told["families"]:
+        lines.append("no cousins yet: `cousins augment` adds them")
+    lines += [f"warning: {w}" for w in told["warnings"]]
+    return "\n".join(lines)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+            for row in [head, *rows]]  # fmt: skip

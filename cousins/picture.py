@@ -1,0 +1,257 @@
+"""Pictures of the twin and its cousins, off screen: one model a family, its fields rewritten."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from cousins.errors import PackError, UsageError
+from cousins.gl import renderer
+from cousins.mesh import quaternion_from_matrix
+from cousins.pack import Pack, load_family, load_index, load_model, locate
+from cousins.pack_mjcf import compile_safe
+from cousins.progress import Progress, silent
+from cousins.types import Array, Family, Intrinsics
+
+Image = NDArray[np.uint8]
+CAMERA = "overview"
+TILE = (320, 240)
+# Shadow maps of 2048 cost software rendering twice the time; the samples smooth edges for little.
+_SHADOW, _SAMPLES = 1024, 4
+_GAP, _STRIP = 4, 22
+
+
+def set_cousin(
+    model: mujoco.MjModel, data: mujoco.MjData, arrays: Mapping[str, NDArray[Any]], row: int
+) -> None:
+    """Make `model` the cousin of that row, at rest where it starts, without a compile.
+
+    Every row sets the same fields, so that the model can be used for one cousin after another.
+    """
+    qpos = arrays["qpos"][row]
+    for name, values in arrays.items():
+        if name != "qpos":
+            getattr(model, name)[:] = values[row]
+    model.qpos0[:] = qpos
+    for joint in np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_FREE):
+        body, start = model.jnt_bodyid[joint], model.jnt_qposadr[joint]
+        model.body_pos[body] = qpos[start : start + 3]
+        model.body_quat[body] = qpos[start + 3 : start + 7]
+    mujoco.mj_setConst(model, data)
+    mujoco.mj_resetData(model, data)
+    mujoco.mj_forward(model, data)
+
+
+def cousin_model(pack: Pack, number: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
+    """One cousin, counted through all families, as a model and its data at the start.
+
+    Raises UsageError for a number that the pack does not hold, PackError for a bad family.
+    """
+    k, row = locate(pack, number)
+    family = load_family(pack, k)
+    model = _union(pack, k, family)
+    data = mujoco.MjData(model)
+    set_cousin(model, data, family.arrays, row)
+    return model, data
+
+
+def twin_model(pack: Pack) -> tuple[mujoco.MjModel, mujoco.MjData]:
+    """The twin as a model and its data at the start."""
+    model = load_model(pack)
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    return model, data
+
+
+def _union(pack: Pack, k: int, family: Family) -> mujoco.MjModel:
+    where = f"{pack.path}: families/{k}/model.xml"
+    model = compile_safe(where, family.xml, family.files)
+    for name, values in family.arrays.items():
+        shape = (model.nq,) if name == "qpos" else getattr(getattr(model, name, None), "shape", ())
+        if values.shape[1:] != shape:
+            raise PackError(f"{where}: {name} of cousins.npz has another shape: augment anew")
+    if "qpos" not in family.arrays:
+        raise PackError(f"{where}: cousins.npz has no qpos: augment anew")
+    return model
+
+
+def picture(pack: Pack, number: int | None, camera: str, size: tuple[int, int]) -> Image:
+    """(h, w, 3) RGB of cousin `number`, or of the twin for None. size: width, height in pixels.
+
+    Raises UsageError for an unknown camera or cousin, MissingDependencyError without OpenGL.
+    """
+    model, data = twin_model(pack) if number is None else cousin_model(pack, number)
+    return render(model, data, camera, size)
+
+
+def render(model: mujoco.MjModel, data: mujoco.MjData, camera: str, size: tuple[int, int]) -> Image:
+    """(h, w, 3) RGB of one model. Raises UsageError for a camera that it does not have."""
+    with _painter(model, size) as paint:
+        return paint(data, camera)
+
+
+def view_from(
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    world_from_camera: Array,
+    intrinsics: Intrinsics,
+    size: tuple[int, int],
+) -> Image:
+    """(h, w, 3) RGB as a camera with OpenCV axes at that pose sees it, to lay beside a frame."""
+    camera = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, CAMERA)
+    if camera < 0:
+        raise UsageError(f"the model has no camera {CAMERA!r} to move")
+    kept = model.cam_pos[camera].copy(), model.cam_quat[camera].copy(), model.cam_fovy[camera]
+    rotation = world_from_camera[:3, :3] @ np.diag([1.0, -1.0, -1.0])
+    model.cam_pos[camera] = world_from_camera[:3, 3]
+    model.cam_quat[camera] = quaternion_from_matrix(rotation)
+    model.cam_fovy[camera] = np.degrees(2 * np.arctan(intrinsics.height / (2 * intrinsics.fy)))
+    mujoco.mj_forward(model, data)
+    try:
+        return render(model, data, CAMERA, size)
+    finally:
+        model.cam_pos[camera], model.cam_quat[camera], model.cam_fovy[camera] = kept
+        mujoco.mj_forward(model, data)
+
+
+@contextmanager
+def _painter(model: mujoco.MjModel, size: tuple[int, int]) -> Iterator[Any]:
+    width, height = size
+    if not (8 <= width <= 4096 and 8 <= height <= 4096):
+        raise UsageError(f"a picture of {width}x{height} pixels: each side may have 8 to 4096")
+    vis = model.vis
+    vis.quality.shadowsize, vis.quality.offsamples = _SHADOW, _SAMPLES
+    vis.global_.offwidth, vis.global_.offheight = width, height
+    with renderer(model, height, width) as made:
+
+        def paint(data: mujoco.MjData, camera: str) -> Image:
+            _known_camera(model, camera)
+            made.update_scene(data, camera=camera)
+            return made.render().copy()
+
+        yield paint
+
+
+def _known_camera(model: mujoco.MjModel, camera: str) -> None:
+    names = [model.camera(i).name for i in range(model.ncam)]
+    if camera not in names:
+        raise UsageError(f"no camera {camera!r}; there are: {', '.join(names) or 'none'}")
+
+
+def spread(pack: Pack, count: int) -> list[tuple[int, float]]:
+    """Number and distance of `count` cousins, from the nearest to the furthest, evenly apart."""
+    all_ = [c.distance for k in pack.families for c in load_index(pack, k)]
+    order = np.argsort(np.array(all_), kind="stable")
+    picks = np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))
+    return [(int(order[i]), all_[order[i]]) for i in picks]
+
+
+def grid(
+    pack: Pack,
+    count: int,
+    camera: str = CAMERA,
+    size: tuple[int, int] = TILE,
+    progress: Progress = silent,
+) -> Image:
+    """One picture of `count` tiles: the twin first, then cousins in order of their distance.
+
+    Raises UsageError for no tile at all, and for cousins of a pack that holds none.
+    """
+    if count < 1:
+        raise UsageError(f"a grid of {count} pictures: ask for 1 or more")
+    if count > 1 and not pack.families:
+        raise UsageError(f"{pack.path}: holds no cousins yet: `cousins augment` adds them")
+    chosen = spread(pack, count - 1) if count > 1 else []
+    progress("render", 0, 1 + len(chosen))
+    tiles = {-1: picture(pack, None, camera, size)}
+    first = 0
+    for k in pack.families:
+        family_size = len(load_index(pack, k))
+        rows = [n for n, _ in chosen if first <= n < first + family_size]
+        for number, tile in _family_tiles(pack, k, first, rows, camera, size):
+            tiles[number] = tile
+            progress("render", len(tiles), 1 + len(chosen))
+        first += family_size
+    progress("render", 1 + len(chosen), 1 + len(chosen))
+    captions = ["twin", *(f"cousin {n}   distance {d:.2f}" for n, d in chosen)]
+    return mosaic([tiles[-1], *(tiles[n] for n, _ in chosen)], captions)
+
+
+def _family_tiles(
+    pack: Pack,
+    k: int,
+    first: int,
+    numbers: Sequence[int],
+    camera: str,
+    size: tuple[int, int],
+) -> Iterator[tuple[int, Image]]:
+    if not numbers:
+        return
+    family = load_family(pack, k)
+    model = _union(pack, k, family)
+    data = mujoco.MjData(model)
+    with _painter(model, size) as paint:
+        for number in numbers:
+            set_cousin(model, data, family.arrays, number - first)
+            yield number, paint(data, camera)
+
+
+def mosaic(tiles: Sequence[Image], captions: Iterable[str]) -> Image:
+    """The tiles, all of one size, in a grid about as many wide as high, each with its caption."""
+    import cv2
+
+    height, width = tiles[0].shape[:2]
+    columns = int(np.ceil(np.sqrt(len(tiles))))
+    rows = -(-len(tiles) // columns)
+    step_y, step_x = height + _STRIP + _GAP, width + _GAP
+    sheet = np.full((rows * step_y + _GAP, columns * step_x + _GAP, 3), 250, np.uint8)
+    for i, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
+        y, x = (i // columns) * step_y + _GAP, (i % columns) * step_x + _GAP
+        sheet[y : y + height, x : x + width] = tile
+        cv2.putText(sheet, caption, (x + 4, y + height + 15), cv2.FONT_HERSHEY_SIMPLEX, 0.42,
+                    (40, 40, 40), 1, cv2.LINE_AA)  # fmt: skip
+    return sheet
+
+
+def save(path: Path, image: Image) -> None:
+    """Write (h, w, 3) RGB as .png or .jpg, by its suffix; nothing half-written is left.
+
+    Raises UsageError for another suffix, PackError where the file cannot be written.
+    """
+    path = Path(path)
+    data = encode(image, image_suffix(path))
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(data)
+        os.replace(fresh, path)
+    except OSError as error:
+        raise PackError(
+            f"{path}: cannot be written ({error.strerror}): choose another output"
+        ) from None
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def image_suffix(path: Path) -> str:
+    """The picture's format by its suffix. Raises UsageError for one that cannot be written."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".png", ".jpg", ".jpeg"):
+        raise UsageError(f"{path}: not a picture's name: end it in .png or .jpg")
+    return suffix
+
+
+def encode(image: Image, suffix: str = ".png") -> bytes:
+    """(h, w, 3) RGB as the bytes of a .png or .jpg file."""
+    import cv2
+
+    options = [cv2.IMWRITE_JPEG_QUALITY, 88] if suffix != ".png" else []
+    return cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1].tobytes()
