@@ -12,11 +12,13 @@ import typer
 from cousins import __version__
 from cousins.errors import CousinsError
 
+from .augment import augment
 from .console import err
 from .doctor import doctor
 from .export import export
 from .info import info
 from .render import render
+from .run import run
 from .view import view
 
 app = typer.Typer(
@@ -27,7 +29,7 @@ app = typer.Typer(
 )
 # In the order of use. A verb's module imports what it works with inside its function, so that
 # `cousins --help` answers at once.
-for verb in (view, render, export, info, doctor):
+for verb in (augment, run, view, render, export, info, doctor):
     app.command()(verb)
 
 

@@ -1,0 +1,153 @@
+"""The stages in a row: each function here reads like the sentence that it is."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cousins import pack
+from cousins.errors import PackError, PartlyFailedError, ScanError, UsageError
+from cousins.pack_reader import MAX_ASSET
+from cousins.progress import Progress, silent
+from cousins.types import Family
+from cousins.variation.family import Chunk, chunk, joined, worst
+from cousins.variation.sampling import Settings, Source, source
+from cousins.variation.store import Store, store
+
+CHUNK = 256  # cousins that are stepped together, and kept if the run is cut short
+FAMILY = 10_000  # cousins that share one file of arrays
+
+
+@dataclass(frozen=True)
+class AugmentReport:
+    """What `augment` did. cousins: how many the pack now holds; rejected: draws that failed their
+    certificate, and why: counts by reason, of which a draw may have several. bytes: what the
+    cousins take beyond the meshes; bank_bytes: what the meshes take."""
+
+    cousins: int
+    rejected: int
+    rejected_by_reason: dict[str, int]
+    seconds: float
+    families: int
+    bytes: int
+    bank_bytes: int
+
+
+def augment(
+    pack_path: Path,
+    n: int,
+    *,
+    seed: int = 0,
+    out: Path | None = None,
+    workers: int | None = None,
+    progress: Progress = silent,
+    settings: Settings | None = None,
+    force: bool = False,
+) -> AugmentReport:
+    """Give a pack `n` cousins in place of those it has; into `out`, if given, the twin as well.
+
+    The same pack, seed and settings give the same cousins, however many `workers` (threads; all
+    CPUs by default) there are and however often the run was cut short. Finished chunks wait
+    beside the output in <output>.partial until it is written. Raises UsageError for a request
+    that makes no sense, PackError for a bad pack or output, ScanError if no cousin passes its
+    certificate, and PartlyFailedError, once the rest is written, if some never did.
+    """
+    if n < 1 or seed < 0 or (workers is not None and workers < 1):
+        raise UsageError("ask for at least 1 cousin, with a seed of 0 or more and 1 worker or more")
+    began = time.monotonic()
+    read = pack.read(Path(pack_path))
+    target = Path(out) if out is not None else read.path
+    pack.ensure_writable(target, force)
+    drawn_from = _source(read, seed, settings)
+    kept = store(target, drawn_from, _twin(read))
+    parts = _chunks(target, drawn_from, n, workers or os.cpu_count() or 1, kept, progress)
+    families = [
+        joined(replace(drawn_from, family=k), members)
+        for k, members in parts.items()
+        if any(part.cousins for part in members)
+    ]
+    pack.write_families(read.path, families, out=out, force=force)
+    kept.remove()
+    chunks = [part for members in parts.values() for part in members]
+    missing = sum(len(part.missing) for part in chunks)
+    if missing:
+        raise PartlyFailedError(
+            f"{target}: {missing} of {n} cousins never passed their certificate and are left out: "
+            f"{worst(chunks)}: use the others, or scan the scene anew"
+        )
+    return _report(target, families, chunks, time.monotonic() - began)
+
+
+def _source(read: pack.Pack, seed: int, settings: Settings | None) -> Source:
+    scene = pack.load_scene(read)
+    if not scene.assets:
+        raise PackError(f"{read.path}: holds no object, so it has no cousins: scan it anew")
+    names = pack.twin_assets(read)
+    held = {name.removeprefix("assets/"): read.tree.read(name, MAX_ASSET) for name in names}
+    try:
+        return source(scene, seed, settings, held)
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise PackError(f"{read.path}: MuJoCo refuses its cousins: {reason}") from None
+
+
+def _twin(read: pack.Pack) -> bytes:
+    models = [*read.objects, *read.supports, read.surroundings]
+    return "\n".join(model.model_dump_json() for model in models).encode()
+
+
+def _chunks(
+    target: Path, drawn_from: Source, n: int, workers: int, kept: Store, progress: Progress
+) -> dict[int, list[Chunk]]:
+    done, out = 0, {}
+    for k, first in enumerate(range(0, n, FAMILY)):
+        for start in range(0, min(FAMILY, n - first), CHUNK):
+            indices = range(first + start, min(first + min(start + CHUNK, FAMILY), n))
+            name = f"{indices.start}-{indices.stop}"
+            part = kept.load(name)
+            if part is None:
+                part = chunk(
+                    replace(drawn_from, family=k),
+                    indices,
+                    workers,
+                    lambda passed, before=done: progress("cousins", before + passed, n),
+                )
+                kept.save(name, part)
+            out.setdefault(k, []).append(part)
+            done += len(indices)
+            progress("cousins", done, n)
+            if not any(p.cousins for members in out.values() for p in members):
+                kept.remove()
+                raise ScanError(
+                    f"{target}: no cousin passed its certificate in {part.rejected} draws: "
+                    f"{worst([part])}: look at these objects with `cousins view`"
+                )
+    return out
+
+
+def _report(
+    target: Path, families: Sequence[Family], chunks: Sequence[Chunk], seconds: float
+) -> AugmentReport:
+    reasons: Counter[str] = Counter()
+    for part in chunks:
+        for fault, times in part.faults.items():
+            reasons[fault.partition(": ")[2]] += times
+    written = pack.read(target)
+    sizes, twin = written.tree.sizes, pack.twin_assets(written)
+    rows = re.compile(r"families/\d+/cousins\.")
+    return AugmentReport(
+        cousins=sum(len(family) for family in families),
+        rejected=sum(part.rejected for part in chunks),
+        rejected_by_reason=dict(reasons.most_common()),
+        seconds=seconds,
+        families=len(families),
+        bytes=sum(size for name, size in sizes.items() if rows.match(name)),
+        bank_bytes=sum(
+            size for name, size in sizes.items() if name.startswith("assets/") and name not in twin
+        ),
+    )

@@ -1,0 +1,88 @@
+"""Convex outlines in the plane, many at a time: how far apart, and how far inside a polygon."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cousins.types import Array
+
+CORNERS = 24  # of an outline
+
+
+def outline(points: Array) -> Array:
+    """(CORNERS, 2) corners, counter-clockwise, of a convex polygon around (n, 2) points.
+
+    Its edges face fixed, evenly spread directions, so that it lies outside the convex hull by at
+    most 0.9% of the width, and all outlines have as many corners.
+    """
+    angle = np.arange(CORNERS) * 2 * np.pi / CORNERS
+    normal = np.column_stack([np.cos(angle), np.sin(angle)])
+    reach = (points @ normal.T).max(0)
+    following, reach_next = np.roll(normal, -1, axis=0), np.roll(reach, -1)
+    # Where two neighbouring edges meet.
+    cross = normal[:, 0] * following[:, 1] - normal[:, 1] * following[:, 0]
+    x = (reach * following[:, 1] - reach_next * normal[:, 1]) / cross
+    y = (reach_next * normal[:, 0] - reach * following[:, 0]) / cross
+    return np.column_stack([x, y])
+
+
+def turned(points: Array, angle: Array) -> Array:
+    """(n, k, 2) or (k, 2) points turned about the origin by angles (n,): (n, k, 2)."""
+    c, s = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    x, y = points[..., 0], points[..., 1]
+    return np.stack([c * x - s * y, s * x + c * y], -1)
+
+
+def gap(a: Array, b: Array) -> Array:
+    """(n,) lower bounds of the distances between convex polygons (n, j, 2) and (n, k, 2).
+
+    The widest gap across an edge of either; negative by how deep they overlap.
+    """
+    return np.maximum(_across(a, b), _across(b, a))
+
+
+def _across(a: Array, b: Array) -> Array:
+    edge = np.roll(a, -1, axis=1) - a
+    length = np.hypot(edge[..., 0], edge[..., 1])
+    safe = np.where(length > 1e-9, length, 1.0)
+    nx, ny = edge[..., 1] / safe, -edge[..., 0] / safe
+    reach = nx * a[..., 0] + ny * a[..., 1]
+    nearest = (nx[:, :, None] * b[:, None, :, 0] + ny[:, :, None] * b[:, None, :, 1]).min(2)
+    return np.where(length > 1e-9, nearest - reach, -np.inf).max(1)
+
+
+def inset(points: Array, polygon: Array) -> Array:
+    """(...,) signed distances of (..., 2) points to the border of a simple polygon (k, 2).
+
+    Positive inside.
+    """
+    a, b = polygon, np.roll(polygon, -1, axis=0)
+    p = points[..., None, :]
+    edge = b - a
+    along = ((p - a) * edge).sum(-1) / np.maximum((edge * edge).sum(-1), 1e-18)
+    nearest = a + np.clip(along, 0, 1)[..., None] * edge
+    distance = np.sqrt(((p - nearest) ** 2).sum(-1)).min(-1)
+    return np.where(_inside(p, a, b), distance, -distance)
+
+
+def _inside(p: Array, a: Array, b: Array) -> NDArray[np.bool_]:
+    # A ray towards +x crosses the border an odd number of times from inside.
+    straddles = (a[:, 1] > p[..., 1]) != (b[:, 1] > p[..., 1])
+    rise = np.where(b[:, 1] == a[:, 1], 1.0, b[:, 1] - a[:, 1])
+    x = a[:, 0] + (p[..., 1] - a[:, 1]) / rise * (b[:, 0] - a[:, 0])
+    return (straddles & (p[..., 0] < x)).sum(-1) % 2 == 1
+
+
+def clear(footprint: Array, polygon: Array) -> Array:
+    """(n,) least insets of footprints (n, k, 2) in a counter-clockwise polygon, concave or not.
+
+    A notch whose corner lies inside a footprint counts as well.
+    """
+    least = inset(footprint, polygon).min(-1)
+    before, after = polygon - np.roll(polygon, 1, axis=0), np.roll(polygon, -1, axis=0) - polygon
+    reflex = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0] < 0
+    for corner in polygon[reflex]:
+        point = np.broadcast_to(corner, (len(footprint), 1, 2))
+        least = np.minimum(least, _across(footprint, point))
+    return least
