@@ -12,7 +12,7 @@ from .console import Json, emit
 
 def export(
     pack: Annotated[Path, typer.Argument(help="A scene pack: folder or zip.")],
-    cousin: Annotated[int, typer.Option(help="Which cousin, from 0.")],
+    cousin: Annotated[int, typer.Option(help="Which cousin, by its number.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="A folder, or a .zip for MjSpec.from_zip.")
     ],

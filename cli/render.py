@@ -15,7 +15,7 @@ def render(
     pack: Annotated[Path, typer.Argument(help="A scene pack: folder or zip.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A .png or .jpg file.")],
     cousin: Annotated[
-        int | None, typer.Option(help="Which cousin, from 0; without it, the twin.")
+        int | None, typer.Option(help="Which cousin, by its number; else the twin.")
     ] = None,
     grid: Annotated[
         int | None,

@@ -13,7 +13,7 @@ from .console import Json, emit
 def view(
     pack: Annotated[Path, typer.Argument(help="A scene pack: folder or zip.")],
     cousin: Annotated[
-        int | None, typer.Option(help="Which cousin, from 0; without it, the twin.")
+        int | None, typer.Option(help="Which cousin, by its number; else the twin.")
     ] = None,
     web: Annotated[
         bool, typer.Option("--web", help="Serve it to a browser on this machine only.")

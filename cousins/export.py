@@ -14,7 +14,7 @@ _KNOWN = ("model.xml", "assets")
 
 
 def export_cousin(path: Path, number: int, output: Path, force: bool = False) -> int:
-    """Write the pack's cousin `number`, from 0, to a folder or a zip. How many files it took.
+    """Write the pack's cousin of that number to a folder or a zip. How many files it took.
 
     model.xml holds the cousin in the pose in which it starts, so that it steps as in a batch.
     Raises PackError for an output that is there and no earlier export, unless `force` is set;

@@ -29,6 +29,7 @@ from cousins.pack_reader import (
     load_model,
     load_scene,
     locate,
+    numbered,
     one_line,
     read,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "load_model",
     "load_scene",
     "locate",
+    "numbered",
     "read",
     "summary",
     "write",

@@ -198,20 +198,32 @@ def load_model(pack: Pack) -> mujoco.MjModel:
     return compile_safe(f"{pack.path}: model.xml", text, files)
 
 
+def numbered(pack: Pack) -> list[tuple[int, int, int, Cousin]]:
+    """Every cousin of the pack: its number, its family, its row in that, and its entry.
+
+    A number is the cousin's index in its family, after the numbers of the families before. An
+    index that never passed its certificate keeps its number, so that numbers are stable.
+    """
+    out, first = [], 0
+    for k in pack.families:
+        cousins = load_index(pack, k)
+        out += [(first + c.index, k, row, c) for row, c in enumerate(cousins)]
+        first += 1 + max((c.index for c in cousins), default=-1)
+    return out
+
+
 def locate(pack: Pack, number: int) -> tuple[int, int]:
-    """The family, and the row in it, of a cousin counted through all families from 0.
+    """The family, and the row in it, of the cousin of that number; see `numbered`.
 
     Raises UsageError for a number that the pack does not hold.
     """
-    row = number
-    for k in pack.families:
-        count = len(load_index(pack, k))
-        if 0 <= row < count:
-            return k, row
-        row -= count
-    if not pack.families:
+    held = numbered(pack)
+    if not held:
         raise UsageError(f"{pack.path}: holds no cousins yet: `cousins augment` adds them")
-    raise UsageError(f"{pack.path}: no cousin {number}: it holds 0 to {number - row - 1}")
+    for known, k, row, _ in held:
+        if known == number:
+            return k, row
+    raise UsageError(f"{pack.path}: no cousin {number}: they go from {held[0][0]} to {held[-1][0]}")
 
 
 def load_family(pack: Pack, k: int) -> Family:

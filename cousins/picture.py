@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from cousins.errors import PackError, UsageError
 from cousins.gl import renderer
 from cousins.mesh import quaternion_from_matrix
-from cousins.pack import Pack, load_family, load_index, load_model, locate
+from cousins.pack import Pack, load_family, load_model, locate, numbered
 from cousins.pack_mjcf import compile_safe
 from cousins.progress import Progress, silent
-from cousins.types import Array, Family, Intrinsics
+from cousins.types import Array, Cousin, Family, Intrinsics
 
 Image = NDArray[np.uint8]
 CAMERA = "overview"
@@ -51,7 +51,7 @@ def set_cousin(
 
 
 def cousin_model(pack: Pack, number: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
-    """One cousin, counted through all families, as a model and its data at the start.
+    """One cousin, by its number, as a model and its data at the start.
 
     Raises UsageError for a number that the pack does not hold, PackError for a bad family.
     """
@@ -146,12 +146,11 @@ def _known_camera(model: mujoco.MjModel, camera: str) -> None:
         raise UsageError(f"no camera {camera!r}; there are: {', '.join(names) or 'none'}")
 
 
-def spread(pack: Pack, count: int) -> list[tuple[int, float]]:
-    """Number and distance of `count` cousins, from the nearest to the furthest, evenly apart."""
-    all_ = [c.distance for k in pack.families for c in load_index(pack, k)]
-    order = np.argsort(np.array(all_), kind="stable")
-    picks = np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))
-    return [(int(order[i]), all_[order[i]]) for i in picks]
+def spread(pack: Pack, count: int) -> list[tuple[int, int, int, Cousin]]:
+    """`count` entries of `numbered`, from the nearest to the furthest, evenly apart."""
+    held = sorted(numbered(pack), key=lambda entry: entry[3].distance)
+    picks = np.linspace(0, len(held) - 1, min(count, len(held))).round().astype(int)
+    return [held[i] for i in picks]
 
 
 def grid(
@@ -170,38 +169,29 @@ def grid(
     if count > 1 and not pack.families:
         raise UsageError(f"{pack.path}: holds no cousins yet: `cousins augment` adds them")
     chosen = spread(pack, count - 1) if count > 1 else []
-    progress("render", 0, 1 + len(chosen))
-    tiles = {-1: picture(pack, None, camera, size)}
-    first = 0
-    for k in pack.families:
-        family_size = len(load_index(pack, k))
-        rows = [n for n, _ in chosen if first <= n < first + family_size]
-        for number, tile in _family_tiles(pack, k, first, rows, camera, size):
-            tiles[number] = tile
-            progress("render", len(tiles), 1 + len(chosen))
-        first += family_size
-    progress("render", 1 + len(chosen), 1 + len(chosen))
-    captions = ["twin", *(f"cousin {n}   distance {d:.2f}" for n, d in chosen)]
-    return mosaic([tiles[-1], *(tiles[n] for n, _ in chosen)], captions)
+    total = 1 + len(chosen)
+    progress("render", 0, total)
+    twin = picture(pack, None, camera, size)
+    tiles: dict[tuple[int, int], Image] = {}
+    for k in sorted({k for _, k, _, _ in chosen}):
+        rows = [row for _, family, row, _ in chosen if family == k]
+        for row, tile in _family_tiles(pack, k, rows, camera, size):
+            tiles[k, row] = tile
+            progress("render", 1 + len(tiles), total)
+    captions = [f"cousin {n}   distance {c.distance:.2f}" for n, _, _, c in chosen]
+    return mosaic([twin, *(tiles[k, row] for _, k, row, _ in chosen)], ["twin", *captions])
 
 
 def _family_tiles(
-    pack: Pack,
-    k: int,
-    first: int,
-    numbers: Sequence[int],
-    camera: str,
-    size: tuple[int, int],
+    pack: Pack, k: int, rows: Sequence[int], camera: str, size: tuple[int, int]
 ) -> Iterator[tuple[int, Image]]:
-    if not numbers:
-        return
     family = load_family(pack, k)
     model = _union(pack, k, family)
     data = mujoco.MjData(model)
     with _painter(model, size) as paint:
-        for number in numbers:
-            set_cousin(model, data, family.arrays, number - first)
-            yield number, paint(data, camera)
+        for row in rows:
+            set_cousin(model, data, family.arrays, row)
+            yield row, paint(data, camera)
 
 
 def mosaic(tiles: Sequence[Image], captions: Iterable[str]) -> Image:

@@ -160,6 +160,7 @@ def test_families_replace_those_that_were_there(pack_path):
     write_families(pack_path, [family(n=2), family(n=3)])
     pack = read(pack_path)
     assert [len(load_index(pack, k)) for k in pack.families] == [2, 3]
+    assert locate(pack, 1) == (0, 1)
     assert locate(pack, 4) == (1, 2)
     assert check(pack_path) == []
     write_families(pack_path, [])
@@ -179,7 +180,7 @@ def test_families_can_go_into_a_new_pack(pack_path, tmp_path):
 
 
 def test_an_unknown_cousin_is_refused(pack_path):
-    with pytest.raises(UsageError, match=f"it holds 0 to {N - 1}"):
+    with pytest.raises(UsageError, match=f"no cousin {N}: they go from 0 to {N - 1}"):
         locate(read(pack_path), N)
     with pytest.raises(PackError, match="no family 3"):
         load_family(read(pack_path), 3)
