@@ -20,7 +20,8 @@ def sample(name: str) -> Path:
 
 def samples() -> tuple[str, ...]:
     """The names of the bundled samples."""
-    return _names(_root("cousins.scenes"))
+    root = _root("cousins.scenes")
+    return tuple(name for name in _names(root) if (root / name).is_dir())
 
 
 def _root(package: str) -> Path:
