@@ -253,7 +253,7 @@ def _object(
     body = ET.SubElement(world, "body", name=asset.name, pos=_numbers(asset.position),
                          quat=_numbers(asset.quaternion))  # fmt: skip
     ET.SubElement(body, "freejoint", name=asset.name)
-    moments, axes = principal(physical.inertia)
+    moments, axes = physical.principal or principal(physical.inertia)
     ET.SubElement(body, "inertial", pos=_numbers(physical.center_of_mass), quat=_numbers(axes),
                   mass=_numbers(physical.mass), diaginertia=_numbers(moments))  # fmt: skip
     _geom(body, f"{asset.name}_visual", "visual", type="mesh", mesh=asset.name,

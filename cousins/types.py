@@ -148,6 +148,8 @@ class Physical:
 
     mass (kg); friction, the sliding coefficient; center_of_mass (3,) and inertia (3, 3), the
     latter about the former, both in the object's frame; rgba (4,) multiplies the texture.
+    principal: the inertia's moments (3,) and axes (quaternion), where they are known to the last
+    digit; a symmetric object's axes could otherwise come out as others that serve as well.
     """
 
     mass: float
@@ -155,6 +157,7 @@ class Physical:
     center_of_mass: Array
     inertia: Array
     rgba: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    principal: tuple[Array, Array] | None = None
 
 
 @dataclass(frozen=True)

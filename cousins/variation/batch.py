@@ -38,7 +38,8 @@ def batch(
     made.set_const()
     # After set_const, which would put the union model's values back.
     _bounds_of_meshes(made, model, free)
-    made.reset()
+    with quiet():
+        made.reset()
     return made
 
 

@@ -77,7 +77,9 @@ def certify(
     the family does not hold, and ValueError for a family that does not belong to the scene.
     """
     rows = np.arange(len(family)) if indices is None else np.asarray(indices, np.int64)
-    if len(rows) and not (0 <= rows.min() and rows.max() < len(family)):
+    if not len(rows):
+        return []
+    if not (0 <= rows.min() and rows.max() < len(family)):
         raise UsageError(f"the family holds cousins 0 to {len(family) - 1} only")
     model = compile_model(family.xml, dict(family.files))
     prints = footprints(scene, [[asset] for asset in scene.assets])
@@ -124,7 +126,7 @@ def hold(
     failed = advance(sims, round(HELD / model.opt.timestep))
     later, touching = contacts(sims, model)
     qpos = sims.qpos.copy()
-    drift, tilt, drop = _motion(model, bodies, start, qpos)
+    drift, tilt, drop = (np.nan_to_num(v, nan=np.inf) for v in _motion(model, bodies, start, qpos))
     deepest = np.maximum(deepest, later)[:, bodies]
     faults = np.zeros((len(qpos), len(bodies), len(KINDS)), bool)
     faults[..., KINDS.index(OVERLAPS)] = deepest > OVERLAP

@@ -56,6 +56,7 @@ def _object(model: mujoco.MjModel, asset: Asset, family: Family, k: int) -> tupl
         center_of_mass=row["body_ipos"][body],
         inertia=axes @ np.diag(row["body_inertia"][body]) @ axes.T,
         rgba=(r, g, b, alpha),
+        principal=(row["body_inertia"][body], row["body_iquat"][body]),
     )
     changed_asset = replace(
         asset,
