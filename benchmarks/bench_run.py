@@ -1,0 +1,49 @@
+"""Steps per second of a family beside those of a bare batch of its twin, in one run.
+
+Both step the same number of simulations by turns, so that what else the machine does hits both.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+from clutter import clutter, table
+from mujoco.batch import Batch
+
+from cousins.engines.cpu import Cpu
+from cousins.scene import build, compile_model
+from cousins.variation.family import chunk, joined
+from cousins.variation.sampling import source
+
+
+def main(n: int = 128, turns: int = 6, steps: int = 50) -> None:
+    """Step family and twin by turns and print the ratio."""
+    scene = clutter()
+    drawn_from = source(scene, seed=0)
+    family = joined(drawn_from, [chunk(drawn_from, range(n))])
+    running = Cpu()(family)
+    bare = Batch(compile_model(*build(scene)), n)
+    running.step(steps)
+    bare.step(nstep=steps)
+    rates = []
+    for turn in range(turns):
+        pair = {}
+        # Who goes first takes turns as well.
+        for name in ("family", "twin") if turn % 2 else ("twin", "family"):
+            began = time.perf_counter()
+            running.step(steps) if name == "family" else bare.step(nstep=steps)
+            pair[name] = n * steps / (time.perf_counter() - began)
+        rates.append(pair)
+    mine, theirs = (np.median([r[k] for r in rates]) for k in ("family", "twin"))
+    ratio = float(np.median([r["family"] / r["twin"] for r in rates]))
+    table(
+        f"run: {n} cousins {mine:,.0f} steps/s, bare batch of the twin {theirs:,.0f} steps/s, "
+        f"{running.contacts().mean():.0f} contacts a cousin",
+        [("family over bare batch", ratio, "steps/s", 0.9, False)],
+    )
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
