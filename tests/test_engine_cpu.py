@@ -111,6 +111,7 @@ def test_an_unstable_cousin_is_told_by_its_index():
     numbered = tuple(replace(c, index=c.index + 100) for c in family().cousins)
     spoilt = replace(family(), arrays=arrays, cousins=numbered)
     assert measure(Cpu(), [spoilt], 10).unstable == (102,)
+    assert measure(Cpu(), [family(), spoilt], 10).unstable == (6 + 102,)
 
 
 @pytest.mark.parametrize(

@@ -75,26 +75,10 @@ def test_every_constant_of_a_cousin_is_that_of_its_own_model():
     scene, cousins = family()
     model = compile_model(cousins.xml, dict(cousins.files))
     together = batch(model, cousins.arrays)
-    names = [
-        "geom_pos",
-        "geom_quat",
-        "geom_size",
-        "geom_aabb",
-        "geom_rbound",
-        "geom_friction",
-        "geom_rgba",
-        "geom_sameframe",
-        "body_mass",
-        "body_ipos",
-        "body_subtreemass",
-        "body_invweight0",
-        "dof_invweight0",
-        "dof_M0",
-        "dof_length",
-        "qpos0",
-        "body_pos",
-        "body_quat",
-    ]
+    geom = ("pos", "quat", "size", "aabb", "rbound", "friction", "rgba", "sameframe")
+    body = ("pos", "quat", "mass", "ipos", "subtreemass", "invweight0")
+    names = [f"geom_{f}" for f in geom] + [f"body_{f}" for f in body]
+    names += ["dof_invweight0", "dof_M0", "dof_length", "qpos0"]
     for k in (1, 8):
         alone = compile_model(*build(*cousin_scene(scene, cousins, k)))
         row = together.get_model(k)

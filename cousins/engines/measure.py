@@ -20,7 +20,7 @@ class Measured:
     """What `measure` found. steps: of each cousin; seconds: spent on stepping alone.
 
     contacts: mean of a cousin, over the run; awake: mean share of objects; overlap: the deepest
-    penetration at the end, m; unstable: the indices of the cousins that went unstable.
+    penetration at the end, m; unstable: the numbers of the cousins that went unstable.
     """
 
     cousins: int
@@ -38,9 +38,9 @@ def measure(
 ) -> Measured:
     """Step all cousins of the families, one family after the other, from where they start.
 
-    Raises what the engine raises.
+    Cousins are numbered as `cousins.pack.numbered` does. Raises what the engine raises.
     """
-    cousins, seconds, overlap = 0, 0.0, 0.0
+    cousins, first, seconds, overlap = 0, 0, 0.0, 0.0
     unstable: list[int] = []
     contacts: list[float] = []
     awake: list[float] = []
@@ -54,7 +54,8 @@ def measure(
             awake.append(float(running.awake().sum()))
             progress("steps", min(start + PIECE, steps), steps)
         overlap = max(overlap, float(running.overlap().max()))
-        unstable += [family.cousins[row].index for row in running.unstable()]
+        unstable += [first + family.cousins[row].index for row in running.unstable()]
+        first += 1 + max(cousin.index for cousin in family.cousins)
         cousins += len(running)
     looks = -(-steps // PIECE)
     return Measured(
