@@ -27,6 +27,7 @@ from cousins.types import Array, Intrinsics
 
 # A capture's world is ARKit's, y up: the model's turned by -90 degrees about x.
 CAPTURE_FROM_WORLD = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+SLOW = (0.1, 0.5)  # Hz: of a hand's sway and of tracking's drift
 LAMP = np.array([0.9, -1.1, 2.2])  # from the target to the light, m
 LAMP_RADIUS = 0.18  # m: soft shadows
 
@@ -36,8 +37,8 @@ class Noise:
     """What a phone's LiDAR and its tracking get wrong. All lengths in metres.
 
     Depth: sigma = floor + growth * depth^2, a share `blotch` of its variance smooth over `grain`
-    pixels; edges smeared over `smear` pixels. Poses: `sway` m and `turn` rad of slow drift, and a
-    tenth of that from frame to frame.
+    pixels; edges smeared over `smear` pixels. Poses: `sway` m and `turn` rad (rms along each
+    axis) of slow drift, and a tenth of that from frame to frame.
     """
 
     floor: float = 0.0015
@@ -45,8 +46,8 @@ class Noise:
     blotch: float = 0.5
     grain: float = 2.5
     smear: float = 0.7
-    sway: float = 0.0015
-    turn: float = 0.0010
+    sway: float = 0.0010
+    turn: float = 0.0007
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Phone:
 
 def film(
     model: mujoco.MjModel,
-    folder: Path,
+    folder: str | Path,
     phone: Phone | None = None,
     data: mujoco.MjData | None = None,
     progress: Progress = silent,
@@ -150,7 +151,7 @@ def poses(phone: Phone, target: tuple[float, float, float]) -> Array:
     elevation = np.radians(_between(walk.elevation, 2 * np.pi * walk.waves * 0.6 * t + shift[1]))
     out = np.stack([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth),
                     np.sin(elevation)], axis=1)  # fmt: skip
-    shake = _drift(rng, n, 7, rough=0.1)
+    shake = _drift(rng, phone, 7)
     eyes = np.array(target) + distance[:, None] * out + walk.unsteadiness / 3 * shake[:, :3]
     aims = np.array(target) + walk.unsteadiness * shake[:, 3:6]
     result = np.stack([look_at(eye, aim) for eye, aim in zip(eyes, aims, strict=True)])
@@ -168,11 +169,12 @@ def _rng(phone: Phone, stream: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(phone.seed, spawn_key=(stream,)))
 
 
-def _drift(rng: np.random.Generator, n: int, k: int, rough: float) -> Array:
-    """(n, k) slow curves of about unit size, and `rough` of that from frame to frame."""
-    t = np.arange(n) / 30.0
-    waves = rng.uniform(0.3, 1.5, (4, 1, k)) * t[:, None] + rng.uniform(0, 1, (4, 1, k))
-    return np.sin(2 * np.pi * waves).sum(0) / np.sqrt(2) + rough * rng.standard_normal((n, k))
+def _drift(rng: np.random.Generator, phone: Phone, k: int) -> Array:
+    """(frames, k) slow curves of unit variance, and a tenth of that from frame to frame."""
+    seconds = np.arange(phone.frames)[:, None] / phone.rate
+    waves = rng.uniform(*SLOW, (4, 1, k)) * seconds + rng.uniform(0, 1, (4, 1, k))
+    rough = 0.1 * rng.standard_normal((phone.frames, k))
+    return np.sin(2 * np.pi * waves).sum(0) / np.sqrt(2) + rough
 
 
 def _rotations(vectors: Array) -> Array:
@@ -182,12 +184,13 @@ def _rotations(vectors: Array) -> Array:
     return Rotation.from_rotvec(vectors).as_matrix()
 
 
-def tracked(true: Array, noise: Noise | None, rng: np.random.Generator) -> Array:
-    """The (n, 4, 4) poses that the phone believes it had."""
+def tracked(true: Array, phone: Phone) -> Array:
+    """The (frames, 4, 4) poses that the phone believes it had."""
+    noise = phone.noise
     if noise is None:
         return true
-    error = _drift(rng, len(true), 6, rough=0.1)
-    error -= error[:1]  # the phone's world is where it started
+    error = _drift(_rng(phone, 2), phone, 6)
+    error = (error - error[:1]) / np.sqrt(2)  # the phone's world is where it started
     believed = true.copy()
     believed[:, :3, 3] += noise.sway * error[:, :3]
     believed[:, :3, :3] = _rotations(noise.turn * error[:, 3:]) @ true[:, :3, :3]
@@ -250,7 +253,7 @@ def _write(
         video.release()
     progress("film", len(true), len(true))
     np.savetxt(folder / "camera_matrix.csv", phone.camera.matrix, delimiter=",")
-    believed = CAPTURE_FROM_WORLD @ tracked(true, phone.noise, _rng(phone, 2))
+    believed = CAPTURE_FROM_WORLD @ tracked(true, phone)
     (folder / "odometry.csv").write_text(_odometry(believed, phone.rate))
 
 

@@ -49,7 +49,7 @@ def readers() -> tuple[Reader, ...]:
     return (StrayScanner(), SevenScenes(), *others.values())
 
 
-def open_capture(path: Path, among: Sequence[Reader] | None = None) -> Capture:
+def open_capture(path: str | Path, among: Sequence[Reader] | None = None) -> Capture:
     """The capture at `path`, by the first reader (of `among`, else of all) that recognises it.
 
     Poses and depth images are checked here; pictures as `frames()` comes to them. Raises
