@@ -236,8 +236,25 @@ def replace(path: Path, members: Mapping[str, bytes | Path]) -> None:
         for leftover in (fresh, old):
             if leftover.is_dir():
                 shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                leftover.unlink(missing_ok=True)
+            elif leftover.exists():
+                leftover.unlink()
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write one file; it is there whole, or as it was. Raises PackError where the disk refuses."""
+    path = Path(path)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(data)
+        os.replace(fresh, path)
+    except OSError as error:
+        raise PackError(
+            f"{path}: cannot be written ({error.strerror}): choose another output"
+        ) from None
+    finally:
+        if fresh.exists():
+            fresh.unlink()
 
 
 def _write_folder(path: Path, members: Mapping[str, bytes | Path]) -> None:

@@ -1,4 +1,4 @@
-"""Scene packs: write, read, check. The contract is in docs/pack.md; a zip holds the same tree."""
+"""Scene packs: write, read, check. The contract is in docs/packs.md; a zip holds the same tree."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from cousins.archive import write_file
 from cousins.errors import PackError, UsageError
 from cousins.gl import renderer
 from cousins.mesh import quaternion_from_matrix
@@ -24,8 +23,9 @@ from cousins.types import Array, Cousin, Family, Intrinsics
 Image = NDArray[np.uint8]
 CAMERA = "overview"
 TILE = (320, 240)
-# Shadow maps of 2048 cost software rendering twice the time; the samples smooth edges for little.
-_SHADOW, _SAMPLES = 1024, 4
+# A shadow map of 4096 takes software rendering twice the time, which one picture can afford; the
+# samples smooth edges for little.
+_SHADOW, _FINE, _SAMPLES = 1024, 4096, 4
 _GAP, _STRIP = 4, 22
 
 
@@ -94,7 +94,7 @@ def picture(pack: Pack, number: int | None, camera: str, size: tuple[int, int]) 
 
 def render(model: mujoco.MjModel, data: mujoco.MjData, camera: str, size: tuple[int, int]) -> Image:
     """(h, w, 3) RGB of one model. Raises UsageError for a camera that it does not have."""
-    with _painter(model, size) as paint:
+    with _painter(model, size, _FINE) as paint:
         return paint(data, camera)
 
 
@@ -123,12 +123,12 @@ def view_from(
 
 
 @contextmanager
-def _painter(model: mujoco.MjModel, size: tuple[int, int]) -> Iterator[Any]:
+def _painter(model: mujoco.MjModel, size: tuple[int, int], shadow: int = _SHADOW) -> Iterator[Any]:
     width, height = size
     if not (8 <= width <= 4096 and 8 <= height <= 4096):
         raise UsageError(f"a picture of {width}x{height} pixels: each side may have 8 to 4096")
     vis = model.vis
-    vis.quality.shadowsize, vis.quality.offsamples = _SHADOW, _SAMPLES
+    vis.quality.shadowsize, vis.quality.offsamples = shadow, _SAMPLES
     vis.global_.offwidth, vis.global_.offheight = width, height
     with renderer(model, height, width) as made:
 
@@ -160,9 +160,22 @@ def grid(
     size: tuple[int, int] = TILE,
     progress: Progress = silent,
 ) -> Image:
-    """One picture of `count` tiles: the twin first, then cousins in order of their distance.
+    """`tiles` in one picture, each with its caption below it."""
+    made = tiles(pack, count, camera, size, progress)
+    return mosaic([image for _, image in made], [caption for caption, _ in made])
 
-    Raises UsageError for no tile at all, and for cousins of a pack that holds none.
+
+def tiles(
+    pack: Pack,
+    count: int,
+    camera: str = CAMERA,
+    size: tuple[int, int] = TILE,
+    progress: Progress = silent,
+) -> list[tuple[str, Image]]:
+    """`count` captions and pictures: the twin first, then cousins in order of their distance.
+
+    Fewer where the pack holds fewer. Raises UsageError for no picture at all, for an unknown
+    camera, and for cousins of a pack that holds none.
     """
     if count < 1:
         raise UsageError(f"a grid of {count} pictures: ask for 1 or more")
@@ -171,15 +184,16 @@ def grid(
     chosen = spread(pack, count - 1) if count > 1 else []
     total = 1 + len(chosen)
     progress("render", 0, total)
-    twin = picture(pack, None, camera, size)
-    tiles: dict[tuple[int, int], Image] = {}
+    model, data = twin_model(pack)
+    with _painter(model, size) as paint:
+        out = {(-1, 0): ("twin", paint(data, camera))}
     for k in sorted({k for _, k, _, _ in chosen}):
-        rows = [row for _, family, row, _ in chosen if family == k]
-        for row, tile in _family_tiles(pack, k, rows, camera, size):
-            tiles[k, row] = tile
-            progress("render", 1 + len(tiles), total)
-    captions = [f"cousin {n}   distance {c.distance:.2f}" for n, _, _, c in chosen]
-    return mosaic([twin, *(tiles[k, row] for _, k, row, _ in chosen)], ["twin", *captions])
+        rows = {row: (n, c.distance) for n, family, row, c in chosen if family == k}
+        for row, image in _family_tiles(pack, k, list(rows), camera, size):
+            out[k, row] = (f"cousin {rows[row][0]}   distance {rows[row][1]:.2f}", image)
+            progress("render", len(out), total)
+    progress("render", total, total)
+    return [out[-1, 0], *(out[k, row] for _, k, row, _ in chosen)]
 
 
 def _family_tiles(
@@ -216,19 +230,7 @@ def save(path: Path, image: Image) -> None:
 
     Raises UsageError for another suffix, PackError where the file cannot be written.
     """
-    path = Path(path)
-    data = encode(image, image_suffix(path))
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(data)
-        os.replace(fresh, path)
-    except OSError as error:
-        raise PackError(
-            f"{path}: cannot be written ({error.strerror}): choose another output"
-        ) from None
-    finally:
-        fresh.unlink(missing_ok=True)
+    write_file(path, encode(image, image_suffix(path)))
 
 
 def image_suffix(path: Path) -> str:

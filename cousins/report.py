@@ -1,0 +1,294 @@
+"""The one-page report: a file that opens anywhere, with its pictures and numbers inside."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from cousins.archive import write_file
+from cousins.pack import Pack, numbered
+from cousins.picture import Image, encode
+from cousins.schema import ObjectEntry, Property
+from cousins.style import STYLE
+
+_BINS = 24
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How the cousins stepped: in all, per second, contacts and share awake of a cousin."""
+
+    engine: str
+    cousins: int
+    steps: int
+    seconds: float
+    steps_per_second: float
+    contacts: float
+    awake: float
+    unstable: int
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a report shows besides the pack itself.
+
+    frame: one of the capture's pictures; twin: the twin from the same place. tiles: captions and
+    pictures of the twin and of cousins. rejected: draws by reason, which failed their certificate
+    and were drawn anew. seconds: by stage, in order.
+    """
+
+    frame: Image | None
+    twin: Image
+    tiles: Sequence[tuple[str, Image]]
+    drawn_again: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    speed: Speed | None = None
+
+
+def write(path: Path, pack: Pack, figures: Figures) -> None:
+    """Write the page; it is there whole, or not at all. Raises PackError where it cannot be."""
+    write_file(path, page(pack, figures).encode())
+
+
+def page(pack: Pack, figures: Figures) -> str:
+    """The report as HTML: no script, nothing from the network, light and dark, any width."""
+    title = pack.manifest.capture.name or "A scene"
+    cousins = [c for _, _, _, c in numbered(pack)]
+    sections = [
+        _head(pack, title, len(cousins)),
+        _numbers(pack, len(cousins), figures),
+        _pair(figures),
+        _objects(pack.objects),
+        _tiles(figures.tiles, len(cousins)),
+        _certificates(len(cousins), figures),
+        _distances([c.distance for c in cousins]),
+        _time(figures),
+        _warnings(pack.quality.warnings),
+        _foot(pack),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{escape(title)} and its cousins</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<body>\n<main>\n{''.join(sections)}</main>\n</body>\n</html>\n"
+    )
+
+
+def _head(pack: Pack, title: str, cousins: int) -> str:
+    count = f"{cousins:,} simulated cousins of it" if cousins else "no cousins yet"
+    return (
+        f"<header><h1>{escape(title)}</h1><p>A place, scanned into "
+        f"{_plural(len(pack.objects), 'object')} that physics can move, and {count}.</p>"
+        "</header>\n"
+    )
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _numbers(pack: Pack, cousins: int, figures: Figures) -> str:
+    told = [(f"{len(pack.objects)}", "objects found"), (f"{cousins:,}", "cousins certified")]
+    if figures.speed:
+        told.append((_short(figures.speed.steps_per_second), "physics steps a second"))
+        told.append((f"{figures.speed.unstable}", "went unstable"))
+    if figures.seconds:
+        told.append((_duration(sum(figures.seconds.values())), "from capture to report"))
+    items = "".join(f"<div><dd>{escape(v)}</dd><dt>{escape(k)}</dt></div>" for v, k in told)
+    return f'<dl class="numbers">{items}</dl>\n'
+
+
+def _short(value: float) -> str:
+    if value >= 1e6:
+        return f"{value / 1e6:.1f} M"
+    return f"{value / 1e3:.0f} k" if value >= 1e4 else f"{value:,.0f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+
+
+def _picture(image: Image, caption: str, words: str) -> str:
+    data = base64.b64encode(encode(image, ".jpg")).decode()
+    height, width = image.shape[:2]
+    return (
+        f'<figure><img src="data:image/jpeg;base64,{data}" width="{width}" height="{height}" '
+        f'alt="{escape(words)}"><figcaption>{escape(caption)}</figcaption></figure>'
+    )
+
+
+def _pair(figures: Figures) -> str:
+    seen = ""
+    if figures.frame is not None:
+        seen = _picture(figures.frame, "The capture: one of its frames", "A frame of the capture")
+    same = " from the same place" if seen else ""
+    twin = _picture(figures.twin, f"The twin{same}", "The twin, rendered")
+    return f'<section class="pair">{seen}{twin}</section>\n'
+
+
+def _objects(objects: Sequence[ObjectEntry]) -> str:
+    if not objects:
+        return ""
+    masses, frictions = [o.mass for o in objects], [o.friction for o in objects]
+    scales = _scale(masses), _scale(frictions)
+    rows = "".join(_row(entry, *scales) for entry in objects)
+    sources = sorted({p.source for o in objects for p in (o.mass, o.friction)})
+    return (
+        "<section><h2>Objects</h2><p>What cannot be seen is a distribution, not a number. The bar "
+        "spans 90 % of it, the dot is what the twin takes; each cousin draws its own. Scales are "
+        "logarithmic and shared by all rows.</p>"
+        "<table><thead><tr><th>Object</th><th>Size, cm</th><th>Seen</th><th>Mass, kg</th>"
+        f"<th>Friction</th></tr></thead><tbody>{rows}</tbody></table>"
+        f'<p class="note">Sources: {escape("; ".join(sources))}.</p></section>\n'
+    )
+
+
+def _scale(properties: Sequence[Property]) -> tuple[float, float]:
+    low = min(math.log(max(min(p.q05, p.mode), 1e-9)) for p in properties)
+    high = max(math.log(max(p.q95, p.mode, 1e-9)) for p in properties)
+    margin = 0.05 * (high - low) or 0.1
+    return low - margin, high + margin
+
+
+def _row(entry: ObjectEntry, mass: tuple[float, float], friction: tuple[float, float]) -> str:
+    label = "" if entry.label == entry.name else f"<small>{escape(entry.label)}</small>"
+    size = " &times; ".join(f"{100 * s:.1f}" for s in entry.size)
+    seen = 100 * entry.observed_fraction
+    return (
+        f'<tr><th scope="row">{escape(entry.name)}{label}</th>'
+        f'<td data-of="Size, cm">{size}</td>'
+        f'<td data-of="Seen">{seen:.0f} %</td>'
+        f'<td data-of="Mass, kg">{_interval(entry.mass, mass)}</td>'
+        f'<td data-of="Friction">{_interval(entry.friction, friction)}</td></tr>'
+    )
+
+
+def _interval(value: Property, scale: tuple[float, float]) -> str:
+    def at(x: float) -> float:
+        return 4 + 132 * (math.log(max(x, 1e-9)) - scale[0]) / (scale[1] - scale[0])
+
+    words = f"{_digits(value.mode)}, 90 % from {_digits(value.q05)} to {_digits(value.q95)}"
+    a, b, c = at(value.q05), at(value.q95), at(value.mode)
+    return (
+        f'<span class="interval"><svg viewBox="0 0 140 14" role="img" aria-label="{words}">'
+        '<path class="rail" d="M4 7H136"/>'
+        f'<path class="bar" d="M{a:.1f} 7H{b:.1f}"/><circle cx="{c:.1f}" cy="7" r="4"/></svg>'
+        f"<b>{_digits(value.mode)}</b> "
+        f"<span>{_digits(value.q05)}&ndash;{_digits(value.q95)}</span></span>"
+    )
+
+
+def _digits(value: float) -> str:
+    return f"{value:.2g}" if value < 100 else f"{value:.0f}"
+
+
+def _tiles(tiles: Sequence[tuple[str, Image]], cousins: int) -> str:
+    if len(tiles) < 2:
+        return ""
+    figures = "".join(_picture(image, caption, caption) for caption, image in tiles)
+    return (
+        f"<section><h2>Cousins</h2><p>The twin, and {len(tiles) - 1} of {cousins:,} cousins from "
+        "near to far. Layout, shape, mass, friction and colour differ.</p>"
+        f'<div class="tiles">{figures}</div></section>\n'
+    )
+
+
+def _certificates(cousins: int, figures: Figures) -> str:
+    if not cousins:
+        return ""
+    text = (
+        "<section><h2>Certificates</h2><p>Every cousin was left to physics: after it settled, "
+        "nothing overlaps by more than a millimetre, nothing fell, and everything stands on what "
+        "it stood on. What failed was drawn anew.</p>"
+    )
+    bars = {"passed": cousins, **figures.rejected}
+    return (
+        text
+        + _bars(bars, lambda v: f"{v:,.0f}", first="good")
+        + (
+            f'<p class="note">{figures.drawn_again:,} draws failed; one may have failed for '
+            "several reasons.</p></section>\n"
+            if figures.rejected
+            else '<p class="note">No draw failed.</p></section>\n'
+        )
+    )
+
+
+def _bars(values: Mapping[str, float], say: Callable[[float], str], first: str = "") -> str:
+    most = max(values.values(), default=0) or 1
+    rows = []
+    for i, (name, value) in enumerate(values.items()):
+        kind = f' class="{first}"' if first and i == 0 else ""
+        width = 100 * value / most
+        rows.append(
+            f'<div{kind}><dt>{escape(name)}</dt><dd><i style="width:{width:.1f}%"></i>'
+            f"<span>{escape(say(value))}</span></dd></div>"
+        )
+    return f'<dl class="bars">{"".join(rows)}</dl>'
+
+
+def _distances(distances: Sequence[float]) -> str:
+    if len(distances) < 2:
+        return ""
+    counts, edges = np.histogram(distances, bins=_BINS)
+    most, width = int(counts.max()), 720 / _BINS
+    bars = "".join(
+        f'<rect x="{i * width + 1:.1f}" y="{130 - 120 * c / most:.1f}" width="{width - 2:.1f}" '
+        f'height="{120 * c / most:.1f}"><title>{edges[i]:.2f} to {edges[i + 1]:.2f}: {c}</title>'
+        "</rect>"
+        for i, c in enumerate(counts)
+    )
+    middle = float(np.median(distances))
+    return (
+        "<section><h2>Distance from the twin</h2><p>How far each cousin went along the axes on "
+        "which it differs, so that a policy's success can be plotted against it. "
+        f'Median {middle:.2f}.</p><svg class="histogram" viewBox="0 0 720 150" role="img" '
+        f'aria-label="Distances from {edges[0]:.2f} to {edges[-1]:.2f}">{bars}'
+        f'<text x="0" y="148">{edges[0]:.2f}</text>'
+        f'<text x="720" y="148" text-anchor="end">{edges[-1]:.2f}</text></svg></section>\n'
+    )
+
+
+def _time(figures: Figures) -> str:
+    text = ""
+    if figures.seconds:
+        text += "<section><h2>Time</h2>" + _bars(dict(figures.seconds), _duration)
+    if figures.speed:
+        s = figures.speed
+        text += (
+            f'<p class="note">{s.cousins:,} cousins &times; {s.steps:,} steps on the '
+            f"{escape(s.engine)} engine in {_duration(s.seconds)}: "
+            f"{s.steps_per_second:,.0f} steps a second, "
+            f"{s.contacts:.1f} contacts a cousin, {s.awake:.0%} of the objects awake.</p>"
+        )
+    return text + "</section>\n" if figures.seconds else text
+
+
+def _warnings(warnings: Sequence[str]) -> str:
+    if not warnings:
+        return "<section><h2>Warnings</h2><p>None.</p></section>\n"
+    items = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
+    return f'<section class="warnings"><h2>Warnings</h2><ul>{items}</ul></section>\n'
+
+
+def _foot(pack: Pack) -> str:
+    m = pack.manifest
+    licences = "; ".join(f"{k}: {v}" for k, v in m.licences.items())
+    told = [
+        f"cousins {m.cousins_version}",
+        f"layout {m.capture.layout}",
+        f"capture {m.capture.sha256[:12]}",
+        f"seed {m.seed}",
+        *([licences] if licences else []),
+    ]
+    return f"<footer>{' · '.join(escape(t) for t in told)}</footer>\n"
