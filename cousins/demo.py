@@ -11,7 +11,7 @@ from cousins import pack, picture, report, resources
 from cousins.capture import open_capture
 from cousins.engines import engine
 from cousins.engines.measure import Measured, measure
-from cousins.errors import PackError, UsageError
+from cousins.errors import PackError, PartlyFailedError, UsageError
 from cousins.gl import backend
 from cousins.pipeline import AugmentReport, augment, scan
 from cousins.progress import Progress, silent
@@ -51,7 +51,8 @@ def demo(
     """Scan, augment, run, draw and report, into out/pack, out/grid.png and out/report.html.
 
     capture: one's own, instead of the bundled desk. Raises what each stage raises; an output that
-    cannot be written or drawn is told before any work.
+    cannot be written or drawn is told before any work. PartlyFailedError comes last, when all is
+    written.
     """
     if n < 1:
         raise UsageError(f"{n} cousins: ask for at least 1")
@@ -63,21 +64,31 @@ def demo(
     backend()
     source = capture or resources.sample("desk")
     scan(source, path, force=force, progress=progress)
-    made = augment(path, n, seed=seed, workers=workers, progress=progress)
+    rejected, partly = None, None
+    try:
+        rejected = augment(path, n, seed=seed, workers=workers, progress=progress)
+    except PartlyFailedError as error:
+        partly = error  # most cousins are there: shown first, told at the end
     read = pack.read(path)
     families = (pack.load_family(read, k) for k in read.families)
     run = measure(engine(ENGINE), families, STEPS, progress)
-    figures = _figures(read, open_capture(source), made, run, progress)
+    figures = _figures(read, open_capture(source), rejected, run, progress)
     picture.save(grid, picture.mosaic([i for _, i in figures.tiles], [c for c, _ in figures.tiles]))
     report.write(page, read, figures)
+    if partly is not None:
+        raise partly
     return DemoReport(
-        str(path), str(grid), str(page), len(read.objects), made.cousins, made.rejected,
+        str(path), str(grid), str(page), len(read.objects), run.cousins, figures.drawn_again,
         run.steps_per_second, len(run.unstable), dict(figures.seconds),
     )  # fmt: skip
 
 
 def _figures(
-    read: pack.Pack, capture: Capture, made: AugmentReport, run: Measured, progress: Progress
+    read: pack.Pack,
+    capture: Capture,
+    made: AugmentReport | None,
+    run: Measured,
+    progress: Progress,
 ) -> report.Figures:
     frame = best_frame(read, capture)
     model, data = picture.twin_model(read)
@@ -90,9 +101,9 @@ def _figures(
         frame=_resized(frame.colour, _WIDTH, height),
         twin=twin,
         tiles=picture.tiles(read, TILES, progress=progress),
-        drawn_again=made.rejected,
-        rejected=made.rejected_by_reason,
-        seconds={**seconds, "cousins": made.seconds, "run": run.seconds},
+        drawn_again=made.rejected if made else 0,
+        rejected=made.rejected_by_reason if made else {},
+        seconds={**seconds, **({"cousins": made.seconds} if made else {}), "run": run.seconds},
         speed=report.Speed(
             ENGINE, run.cousins, run.steps, run.seconds, run.steps_per_second, run.contacts,
             run.awake, len(run.unstable),
