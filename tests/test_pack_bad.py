@@ -360,7 +360,9 @@ def test_check_finds_a_hole_in_a_mesh(pack_path):
 
 def test_check_finds_a_twin_that_is_not_the_mode(pack_path):
     text = (pack_path / "model.xml").read_text()
-    (pack_path / "model.xml").write_text(text.replace('mass="0.5626', 'mass="1.5626'))
+    mass = read(pack_path).objects[0].mass.mode
+    assert f'mass="{mass!r}"' in text
+    (pack_path / "model.xml").write_text(text.replace(f'mass="{mass!r}"', f'mass="{1.1 * mass}"'))
     assert any("the mass of box_1 is not the mode" in p for p in check(pack_path))
 
 
