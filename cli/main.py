@@ -13,12 +13,15 @@ from cousins import __version__
 from cousins.errors import CousinsError
 
 from .augment import augment
+from .check import check
 from .console import err
+from .demo import demo
 from .doctor import doctor
 from .export import export
 from .info import info
 from .render import render
 from .run import run
+from .scan import scan
 from .view import view
 
 app = typer.Typer(
@@ -29,7 +32,7 @@ app = typer.Typer(
 )
 # In the order of use. A verb's module imports what it works with inside its function, so that
 # `cousins --help` answers at once.
-for verb in (augment, run, view, render, export, info, doctor):
+for verb in (scan, augment, run, view, render, export, info, check, doctor, demo):
     app.command()(verb)
 
 

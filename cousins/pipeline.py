@@ -10,10 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cousins import pack
+import numpy as np
+
+from cousins import __version__, pack, scanning
+from cousins.cache import Cache
+from cousins.capture import open_capture
 from cousins.errors import PackError, PartlyFailedError, ScanError, UsageError
 from cousins.pack_reader import MAX_ASSET
 from cousins.progress import Progress, silent
+from cousins.settle import Settled, lift, settle, steady
 from cousins.types import Family
 from cousins.variation.family import Chunk, chunk, joined, worst
 from cousins.variation.sampling import Settings, Source, source
@@ -107,8 +112,8 @@ def _chunks(
     done, out = 0, {}
     for k, first in enumerate(range(0, n, FAMILY)):
         for start in range(0, min(FAMILY, n - first), CHUNK):
-            indices = range(first + start, min(first + min(start + CHUNK, FAMILY), n))
-            name = f"{indices.start}-{indices.stop}"
+            indices = range(start, min(start + CHUNK, FAMILY, n - first))
+            name = f"{k}-{indices.start}-{indices.stop}"
             part = kept.load(name)
             if part is None:
                 part = chunk(
@@ -151,3 +156,101 @@ def _report(
             size for name, size in sizes.items() if name.startswith("assets/") and name not in twin
         ),
     )
+
+
+@dataclass(frozen=True)
+class ScanReport:
+    """What `scan` found. objects: their number; warnings: plain words, as in quality.json."""
+
+    objects: int
+    seconds: float
+    peak_rss_mb: float
+    warnings: tuple[str, ...]
+    stages: dict[str, float]
+
+
+def scan(
+    capture_path: Path,
+    pack_path: Path,
+    *,
+    settings: scanning.Settings | None = None,
+    progress: Progress = silent,
+    force: bool = False,
+) -> ScanReport:
+    """Turn a capture into a scene pack: its objects, supports and walls, settled by physics.
+
+    Finished stages wait beside the output in <pack>.scan until it is written, so that a run that
+    was cut short goes on. Raises CaptureError for a capture that cannot be read, ScanError where
+    it holds no scene, PackError where the pack cannot be written.
+    """
+    began = time.monotonic()
+    pack.ensure_writable(pack_path, force)
+    capture = open_capture(capture_path)
+    pack_path = Path(pack_path)
+    cache = Cache(pack_path.with_name(pack_path.name + ".scan"))
+    run = scanning.Run(capture, settings or scanning.Settings(), cache, progress)
+    run.warnings += capture.warnings
+    world = scanning.find_world(run)
+    fine = scanning.fuse(run, world)
+    shapes = scanning.carve_all(run, world, scanning.segment(run, world, fine))
+    scene = scanning.assemble(run, world, fine, shapes)
+    progress("settling", 0, 1)
+    scene, remedies = steady(lift(scene))
+    settled = settle(scene)
+    run.warnings += [f"{name}: would not stand as scanned; it stands on {remedy}; film its lower "
+                     "part" for name, remedy in remedies.items()]  # fmt: skip
+    progress("settling", 1, 1)
+    quality = _quality(run, settled)
+    manifest = pack.Manifest(
+        cousins_version=__version__,
+        capture=pack.CaptureSource(
+            layout=capture.layout, sha256=capture.sha256, name=capture_path.resolve().name
+        ),
+        world_from_capture=_matrix(world.world_from_capture),
+        stages={name: pack.Stage(seconds=round(s, 3)) for name, s in run.seconds.items()},
+    )
+    pack.write(pack_path, settled.scene, manifest, quality, force=force)
+    cache.clear()
+    return ScanReport(
+        len(settled.scene.assets),
+        time.monotonic() - began,
+        peak_rss_mb(),
+        quality.warnings,
+        {name: round(s, 3) for name, s in run.seconds.items()},
+    )
+
+
+def _matrix(pose: np.ndarray) -> tuple:
+    return tuple(tuple(float(v) for v in row) for row in pose)
+
+
+def _quality(run: scanning.Run, settled: Settled) -> pack.Quality:
+    for asset, moved, turned in zip(settled.scene.assets, settled.moved, settled.turned,
+                                    strict=True):  # fmt: skip
+        if moved > 0.01 or turned > np.radians(10):
+            run.warnings.append(
+                f"{asset.name}: does not stand as it was seen (it went {1000 * moved:.0f} mm and "
+                f"{np.degrees(turned):.0f} degrees in settling); film its lower part"
+            )
+    checks = run.checks | {
+        "frames": len(run.capture),
+        "settle_moved_mm": _millimetres(settled.moved),
+        "settle_drift_mm": _millimetres(settled.drift),
+        "penetration_mm": round(1000 * settled.penetration, 3),
+        "observed_fraction": {a.name: round(a.observed_fraction, 3) for a in settled.scene.assets},
+    }
+    return pack.Quality(checks=checks, warnings=tuple(run.warnings))
+
+
+def _millimetres(values: np.ndarray) -> float:
+    return round(1000 * float(values.max(initial=0.0)), 3)
+
+
+def peak_rss_mb() -> float:
+    """The most memory that this process, or one that it started, has held, MB."""
+    import resource
+    import sys
+
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    return max(resource.getrusage(who).ru_maxrss for who in
+               (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / unit  # fmt: skip

@@ -56,6 +56,8 @@ class Frame:
     depth: (h, w) float32, metres, 0 where unknown.
     colour: (H, W, 3) uint8 RGB, any size of the same field of view.
     confidence: (h, w) uint8 0..2 as ARKit gives it, or None.
+    colour_from_depth: (4, 4) pose of the depth camera in the colour camera's axes, where the two
+    are apart; `world_from_camera` is then the depth camera's.
     """
 
     index: int
@@ -66,6 +68,7 @@ class Frame:
     colour: NDArray[np.uint8]
     colour_intrinsics: Intrinsics
     confidence: NDArray[np.uint8] | None = None
+    colour_from_depth: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
 """7-Scenes: frame-NNNNNN.color.jpg or .png, .depth.png, .pose.txt, and camera-intrinsics.txt.
 
 Depth is uint16 mm with 0 and 65535 unknown. Poses are 4x4 camera-to-world with OpenCV axes. Frame
-numbers may have gaps. The world's up is not defined. The one camera matrix is the depth camera's;
-the colour camera's is not published, so colours lie some pixels off.
+numbers may have gaps. The world's up is not defined. The one camera matrix is the depth camera's.
+The colour camera's is not published; the Kinect's nominal one brings colour edges onto depth edges.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,10 @@ from cousins.errors import CaptureError
 from cousins.types import Array, Capture, Frame, Intrinsics
 
 INTRINSICS = "camera-intrinsics.txt"
+# The first Kinect's nominal cameras: the published scenes give its depth camera's focal length
+# (585 px at 640 px wide) and leave colour unregistered, 525 px and 25 mm to the side.
+DEPTH_FOCAL, COLOUR_FOCAL = 585.0, 525.0
+COLOUR_FROM_DEPTH = np.array([[1, 0, 0, -0.025], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
 RATE = 30.0  # frames a second, the Kinect's
 _NAME = re.compile(r"frame-(\d{6})\.(color\.jpg|color\.png|depth\.png|pose\.txt)")
 
@@ -93,6 +97,7 @@ def _check_counts(path: Path, found: dict[str, dict[int, Path]]) -> None:
 def _frames(
     parts: Sequence[tuple[int, Path, Path]], poses: Array, camera: Intrinsics
 ) -> Iterator[Frame]:
+    colour_camera = _colour_camera(camera)
     for i, (number, colour_file, depth_file) in enumerate(parts):
         colour = files.read_colour(colour_file)
         height, width = colour.shape[:2]
@@ -104,5 +109,14 @@ def _frames(
             depth=files.read_depth(depth_file),
             depth_intrinsics=camera,
             colour=np.ascontiguousarray(colour),
-            colour_intrinsics=camera.scaled(width, height),
+            colour_intrinsics=(colour_camera or camera).scaled(width, height),
+            colour_from_depth=None if colour_camera is None else COLOUR_FROM_DEPTH,
         )
+
+
+def _colour_camera(depth: Intrinsics) -> Intrinsics | None:
+    """The Kinect's colour camera, where the depth camera is a Kinect's; else they are registered."""
+    if abs(depth.fx * 640 / depth.width - DEPTH_FOCAL) > 3:
+        return None
+    ratio = COLOUR_FOCAL / DEPTH_FOCAL
+    return replace(depth, fx=depth.fx * ratio, fy=depth.fy * ratio)

@@ -44,3 +44,24 @@ def points(depth: NDArray[np.float32], intrinsics: Intrinsics, step: int = 1) ->
 def transform(pose: Array, p: Array) -> Array:
     """(n, 3) points through a 4x4 pose."""
     return p @ pose[:3, :3].T + pose[:3, 3]
+
+
+def registered_colour(frame: Frame) -> NDArray[np.uint8]:
+    """(h, w, 3) the colour that each depth pixel sees, at the depth's size.
+
+    Where the cameras are one this is a resize; else each pixel's point is looked up in the colour
+    image, and a pixel without depth takes the colour of the same ray far away.
+    """
+    import cv2
+
+    h, w = frame.depth.shape
+    if frame.colour_from_depth is None:
+        return cv2.resize(frame.colour, (w, h), interpolation=cv2.INTER_AREA)
+    k, c = frame.depth_intrinsics, frame.colour_intrinsics
+    v, u = np.mgrid[0:h, 0:w]
+    z = np.where(frame.depth > 0, frame.depth, 10.0).astype(float)
+    p = np.stack([(u - k.cx) / k.fx * z, (v - k.cy) / k.fy * z, z], -1).reshape(-1, 3)
+    x, y, z = transform(frame.colour_from_depth, p).T
+    column = (x / z * c.fx + c.cx).reshape(h, w).astype(np.float32)
+    row = (y / z * c.fy + c.cy).reshape(h, w).astype(np.float32)
+    return cv2.remap(frame.colour, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

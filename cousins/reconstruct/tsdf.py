@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cousins.reconstruct.depth import clean
+from cousins.reconstruct.depth import clean, registered_colour
 from cousins.types import Array, Frame
 
 BLOCK = 16  # voxels along a block's side
@@ -53,7 +53,6 @@ class Tsdf:
         regions: tuple[Region, ...] = (),
     ) -> Surface:
         """The surface in the world. Raises nothing for an empty one: it has no vertices."""
-        import cv2
         import open3d.core as o3c
         from open3d.t.geometry import Image, VoxelBlockGrid
 
@@ -71,8 +70,7 @@ class Tsdf:
             depth = clean(frame, self.max_range)
             if not depth.any():
                 continue
-            h, w = depth.shape
-            colour = cv2.resize(frame.colour, (w, h), interpolation=cv2.INTER_AREA)
+            colour = registered_colour(frame)
             intrinsics = o3c.Tensor(frame.depth_intrinsics.matrix)
             pose = o3c.Tensor(np.linalg.inv(world_from_capture @ frame.world_from_camera))
             image = Image(o3c.Tensor(depth))

@@ -10,7 +10,6 @@ from cousins.reconstruct.tsdf import Surface
 from cousins.segment.supports import inside
 from cousins.types import Array, Support
 
-
 SHEET_HEIGHT = 0.03  # level and lower than this may be paper, a magazine, a book, m
 RIM = 0.010  # how far beside a sheet's top its sides may lie, m
 
@@ -20,6 +19,7 @@ class Segment:
     """One object's seen surface: points, normals, colours (n, 3) in the world.
 
     base: height of the support's surface under it, as seen there, m.
+    noise: of the depth after fusion, as seen on the support, m.
     notes: what could not be told, in plain words.
     """
 
@@ -28,6 +28,7 @@ class Segment:
     colours: Array
     support: Support
     base: float
+    noise: float
     notes: tuple[str, ...] = ()
 
 
@@ -114,7 +115,7 @@ class Geometric:
         height = points[:, 2] - ground(points[:, :2])
         up = height > max(self.min_height, 3 * ground.noise)
         points, normals, colours, height = points[up], normals[up], colours[up], height[up]
-        labels = self._parts(points, normals, height)
+        labels = _enclosed_joined(points, self._parts(points, normals, height))
         found = []
         for label in range(labels.max(initial=-1) + 1):
             member = labels == label
@@ -122,8 +123,8 @@ class Geometric:
                 continue
             base = float(np.median(ground(points[member, :2])))
             notes = _notes(height[member], ground)
-            found.append(Segment(points[member], normals[member], colours[member], support,
-                                 base, notes))  # fmt: skip
+            seen = points[member], normals[member], colours[member]
+            found.append(Segment(*seen, support, base, ground.noise, notes))
         return tuple(sorted(found, key=lambda s: -len(s.points)))
 
     def _parts(self, points: Array, normals: Array, height: Array) -> np.ndarray:
@@ -163,13 +164,13 @@ def connected(points: Array, gap: float) -> np.ndarray:
     """(n,) labels of the connected components of points nearer than `gap`, by voxels of gap / 2."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     if not len(points):
         return np.zeros(0, int)
     cells, inverse = np.unique(np.floor(points / (gap / 2)).astype(int), axis=0,
                                return_inverse=True)  # fmt: skip
-    pairs = cKDTree(cells).query_pairs(2.01, output_type="ndarray")
+    pairs = KDTree(cells).query_pairs(2.01, output_type="ndarray")
     graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (len(cells),) * 2)
     return connected_components(graph, directed=False)[1][inverse.ravel()]
 
@@ -203,19 +204,40 @@ def _is_sheet(points: Array) -> bool:
 
 def _with_rims(points: Array, height: Array, labels: np.ndarray) -> np.ndarray:
     """Sheets with their sides: what lies beside them, or on them, and hardly higher."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     labels = labels.copy()
     for sheet in range(labels.max(initial=-1) + 1):
         mine = labels == sheet
         rest = np.flatnonzero(labels < 0)
-        distance, nearest = cKDTree(points[mine, :2]).query(
+        distance, nearest = KDTree(points[mine, :2]).query(
             points[rest, :2], distance_upper_bound=RIM
         )
         near = np.isfinite(distance)
         top = height[mine][nearest[near]]
         rest = rest[near]
         labels[rest[height[rest] < top + 0.005]] = sheet
+    return labels
+
+
+def _enclosed_joined(points: Array, labels: np.ndarray) -> np.ndarray:
+    """Join what lies within another's outline and touches it: the inside of a bowl is the bowl."""
+    import cv2
+    from scipy.spatial import KDTree
+
+    labels = labels.copy()
+    by_size = np.argsort(-np.bincount(labels[labels >= 0], minlength=1), kind="stable")
+    for i, outer in enumerate(by_size):
+        theirs = points[labels == outer]
+        if len(theirs) < 3:
+            continue
+        outline = cv2.convexHull(theirs[:, :2].astype(np.float32))[:, 0]
+        for inner in by_size[i + 1 :]:
+            mine = points[labels == inner]
+            if not len(mine) or inside(outline, mine[:: 1 + len(mine) // 200, :2]).mean() < 0.9:
+                continue
+            if KDTree(theirs).query(mine)[0].min() < 0.02:
+                labels[labels == inner] = outer
     return labels
 
 

@@ -63,7 +63,8 @@ def vertex_areas(surface: Surface) -> Array:
     """(n,) a third of the area of the faces round each vertex, m²."""
     a, b, c = (surface.vertices[surface.faces[:, i]] for i in range(3))
     area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 6
-    return np.bincount(surface.faces.ravel(), np.repeat(area, 3), len(surface.vertices))
+    weights = np.repeat(area, 3)
+    return np.bincount(surface.faces.ravel(), weights, len(surface.vertices)).astype(float)
 
 
 def _components(layer: Array, min_area: float) -> list[tuple[Array, np.ndarray, float]]:
@@ -87,7 +88,7 @@ def _components(layer: Array, min_area: float) -> list[tuple[Array, np.ndarray, 
         cv2.drawContours(filled, [contour], -1, 1, cv2.FILLED)
         member = filled[cells[:, 1], cells[:, 0]] > 0
         # What was seen decides, not what was closed over.
-        seen = float((image & filled).sum()) * CELL**2
+        seen = float(np.logical_and(image, filled).sum()) * CELL**2
         if seen < min_area:
             continue
         polygon = cv2.approxPolyDP(contour, 0.75, True)[:, 0]
@@ -171,8 +172,8 @@ def find_walls(surface: Surface, min_area: float = 0.4) -> tuple[Wall, ...]:
         if not facing.any():
             break
         offset = points @ normal
-        votes, edges = np.histogram(offset[facing], np.arange(offset.min(), offset.max() + 0.1, 0.04),
-                                    weights=area[facing])  # fmt: skip
+        steps = np.arange(offset.min(), offset.max() + 0.1, 0.04)
+        votes, edges = np.histogram(offset[facing], steps, weights=area[facing])
         votes = votes[:-1] + votes[1:]
         best = int(np.argmax(votes))
         near = facing & (offset >= edges[best]) & (offset <= edges[best + 2])

@@ -25,6 +25,9 @@ class Carving:
     truncation: a signed distance is kept this far in front of a surface, and `behind` behind it.
     foot: the shape's section at this height is carried down to the support, where depth of the
     thing and of what it stands on cannot be told apart.
+    min_views: a voxel counts as seen in so many frames; where the depth's noise is over `quiet`,
+    in up to share_of_views of those in which the best-seen voxels were: there a stray ray neither
+    carves nor builds.
     """
 
     cells: int = 64
@@ -35,6 +38,8 @@ class Carving:
     foot: float = 0.010
     hull_margin: float = 0.004
     min_views: float = 2.0
+    share_of_views: float = 0.1
+    quiet: float = 0.0005
 
 
 @dataclass
@@ -54,7 +59,8 @@ class Grid:
         points, s = self.segment.points, self.settings
         low, high = points.min(0), points.max(0)
         low[2] = self.segment.base
-        self.voxel = float(np.clip((high - low).max() / s.cells, s.least, s.most))
+        least = min(s.most, max(s.least, 2.5 * self.segment.noise))
+        self.voxel = float(np.clip((high - low).max() / s.cells, least, s.most))
         margin = s.hull_margin + 3 * self.voxel
         low, high = low - margin, high + margin
         # The support's surface falls between two layers of voxels.
@@ -90,7 +96,9 @@ class Grid:
     def solid(self) -> tuple[Array, np.ndarray]:
         """Signed distance (x, y, z), negative inside, metres; and which voxels saw a surface."""
         s = self.settings
-        seen = self.weight >= s.min_views
+        often = np.percentile(self.weight[self.weight > 0], 90) if self.weight.any() else 0.0
+        share = s.share_of_views * np.clip(self.segment.noise / s.quiet - 1, 0, 1)
+        seen = self.weight >= max(s.min_views, share * often)
         signed = np.where(seen, self.distance / np.maximum(self.weight, 1), 0.0)
         guess = np.where(self._in_hull(), -s.truncation, s.truncation)
         signed = np.where(seen, signed, guess).reshape(self.shape)
@@ -98,15 +106,44 @@ class Grid:
         return self._on_foot(signed, seen.reshape(self.shape)), surface
 
     def _on_foot(self, signed: Array, seen: np.ndarray) -> Array:
-        """Carry the section at the foot's height down, but not through what is plainly free."""
+        """Carry the section at the foot's height down, but not through what is plainly free.
+
+        A bowl or a mug whose section is a ring keeps its bottom.
+        """
         height = self.origin[2] + np.arange(self.shape[2]) * self.voxel - self.segment.base
         top = float((self.segment.points[:, 2] - self.segment.base).max())
-        k = int(np.searchsorted(height, min(self.settings.foot, 0.45 * top)))
-        below = signed[:, :, :k]
-        free = seen[:, :, :k] & (below > 0.002) & (height[None, None, :k] > 0.003)
-        carried = np.where(free, below, signed[:, :, k : k + 1])
+        noise = self.segment.noise
+        k = int(np.searchsorted(height, min(max(self.settings.foot, 12 * noise), 0.45 * top)))
+        below, section = signed[:, :, :k], signed[:, :, k : k + 1]
+        low = height[None, None, :k]
+        free = seen[:, :, :k] & (below > max(0.002, 4 * noise)) & (low > max(0.003, 5 * noise))
+        carried = np.where(free, below, section)
+        carried = self._with_floor(carried, section[:, :, 0], signed, seen, height)
         whole = np.concatenate([carried, signed[:, :, k:]], axis=2)
         return np.maximum(whole, -height[None, None])
+
+    def _with_floor(
+        self, carried: Array, section: Array, signed: Array, seen: np.ndarray, height: Array
+    ) -> Array:
+        """Close a bowl's or a mug's bottom: inside a ring, what stands clear of the support."""
+        from scipy.ndimage import binary_opening, median_filter
+
+        clear = int(np.argmin(np.abs(height - 0.004)))
+        # Within the section's hull, for the wall of a thin bowl may have gaps.
+        hull = _hull_mask(section <= 0)
+        known = (section > 0) & seen[:, :, clear]
+        top = height[clear] - median_filter(signed[:, :, clear], 5)
+        if (known & ~hull).any():
+            top = top - float(np.median(top[known & ~hull]))  # the support just outside
+        free = known & hull
+        # What is left of it is no wider than the smear at the foot of a wall: opened away.
+        floor = binary_opening(
+            free & (top > max(0.0018, 2 * self.segment.noise)),
+            iterations=max(2, int(0.006 / self.voxel)),
+        )
+        thickness = np.maximum(top, 1.5 * self.voxel)[:, :, None]
+        low = height[None, None, : carried.shape[2]] - thickness
+        return np.where(floor[:, :, None], np.minimum(carried, low), carried)
 
     def _in_hull(self) -> np.ndarray:
         from scipy.spatial import ConvexHull
@@ -124,6 +161,13 @@ class Grid:
         return inside
 
 
+def _hull_mask(mask: np.ndarray) -> np.ndarray:
+    """The convex hull of a mask's true cells, as a mask."""
+    from skimage.morphology import convex_hull_image
+
+    return convex_hull_image(mask) if mask.any() else mask
+
+
 def extract(grid: Grid) -> tuple[Mesh, float]:
     """The closed mesh in the world, and the share of its surface that was seen.
 
@@ -135,7 +179,9 @@ def extract(grid: Grid) -> tuple[Mesh, float]:
 
     signed, surface = grid.solid()
     outside = grid.settings.truncation
-    smooth = np.pad(gaussian_filter(signed, 0.7), 1, constant_values=outside)
+    # In voxels: hardly at all at a phone's noise, more at a structured-light camera's.
+    width = min(1.5, 0.6 + 600 * grid.segment.noise)
+    smooth = np.pad(gaussian_filter(signed, width), 1, constant_values=outside)
     if smooth.min() >= 0:
         raise ScanError("nothing is left of an object after carving: film it from more sides")
     vertices, faces, _, _ = marching_cubes(smooth, 0.0)

@@ -7,6 +7,7 @@ curve, so that neighbours in the picture are neighbours on the thing and mipmaps
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,6 +114,8 @@ class Baker:
         # What hides the texel lies in front of it; edges of depth are unknown and so left out.
         visible = (d > 0) & (np.abs(d - p[:, 2]) < 0.015)
         facing, p = facing[visible], p[visible]
+        if frame.colour_from_depth is not None:
+            p = p @ frame.colour_from_depth[:3, :3].T + frame.colour_from_depth[:3, 3]
         k = frame.colour_intrinsics
         u = np.rint(p[:, 0] / p[:, 2] * k.fx + k.cx).astype(int)
         v = np.rint(p[:, 1] / p[:, 2] * k.fy + k.cy).astype(int)
@@ -126,7 +129,7 @@ class Baker:
     def bake(self, fallback: Array) -> Mesh:
         """The mesh with its texture. What no frame saw takes the colour of the nearest seen texel,
         or `fallback` (3,) 0..255 where nothing was seen at all."""
-        from scipy.spatial import cKDTree
+        from scipy.spatial import KDTree
 
         seen = self.weight > 0
         colour = np.tile(np.asarray(fallback, np.float32), (len(self.points), 1))
@@ -134,12 +137,12 @@ class Baker:
         if seen.any() and not seen.all():
             step = max(1, int(seen.sum()) // 20000)
             known = np.flatnonzero(seen)[::step]
-            nearest = cKDTree(self.points[known]).query(self.points[~seen])[1]
+            nearest = KDTree(self.points[known]).query(self.points[~seen])[1]
             colour[~seen] = colour[known[nearest]]
         return paint(self.mesh, self.atlas, colour)
 
 
-def paint(mesh: Mesh, atlas: Atlas, colour: Array) -> Mesh:
+def paint(mesh: Mesh, atlas: Atlas, colour: NDArray[Any]) -> Mesh:
     """The mesh with `colour` (k, 3) 0..255 on the atlas' texels."""
     texture = np.zeros((atlas.size, atlas.size, 3), np.uint8)
     texture[atlas.pixels[:, 0], atlas.pixels[:, 1]] = np.clip(np.rint(colour), 0, 255)

@@ -1,0 +1,35 @@
+"""`cousins scan`: a capture in, a scene pack out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import Json, emit, progress
+
+
+def scan(
+    capture: Annotated[Path, typer.Argument(help="Folder that the phone's app wrote.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Pack to write: folder or .zip.")],
+    voxel: Annotated[
+        float, typer.Option(help="Voxel of the fusion, metres.", min=0.001, max=0.02)
+    ] = 0.003,
+    force: Annotated[bool, typer.Option(help="Replace whatever is at the output.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Turn a capture into a scene that opens in MuJoCo."""
+    from cousins.pipeline import scan as run
+    from cousins.scanning import Settings
+
+    with progress(as_json) as report:
+        result = run(capture, output, settings=Settings(voxel=voxel), progress=report, force=force)
+    warnings = "".join(f"\n  note: {w}" for w in result.warnings)
+    emit(
+        asdict(result),
+        as_json,
+        f"{output}: {result.objects} objects in {result.seconds:.0f} s "
+        f"({result.peak_rss_mb:.0f} MB){warnings}",
+    )

@@ -1,0 +1,51 @@
+"""Finished stages of long work, kept beside the output so that a run that was cut short goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def digest(*parts: Any) -> str:
+    """A short hash of JSON-able settings."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Named stages as .npz files in `folder`, each under the hash of what made it."""
+
+    folder: Path
+
+    def load(self, stage: str, key: str) -> dict[str, NDArray[Any]] | None:
+        """The stage's arrays, or None where it was not finished with these settings."""
+        path = self.folder / f"{stage}-{key}.npz"
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+        except (OSError, ValueError, zipfile.BadZipFile):
+            return None
+
+    def save(self, stage: str, key: str, **arrays: NDArray[Any]) -> None:
+        """Keep a finished stage; one of the same name with another key is dropped."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        beside = self.folder / f"{stage}-{key}.part"
+        with beside.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        for old in self.folder.glob(f"{stage}-*.npz"):
+            old.unlink()
+        os.replace(beside, self.folder / f"{stage}-{key}.npz")
+
+    def clear(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,95 @@
+"""From a capture's own world to the pack's: z up, level with the main support, floor at zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cousins.errors import ScanError
+from cousins.reconstruct.depth import transform
+from cousins.reconstruct.gravity import estimate_up, rotation_to_z
+from cousins.reconstruct.tsdf import Surface
+from cousins.segment.geometric import fit_ground
+from cousins.segment.supports import Supports, find_walls
+from cousins.types import Array, Capture, Support, Wall
+
+MAX_TILT = np.radians(
+    2.5
+)  # of a table against gravity; more is a fault of the fit, not of the table
+
+
+@dataclass(frozen=True)
+class World:
+    """The room in the pack's world. surface: the coarse one. tilt: of the main support, rad."""
+
+    world_from_capture: Array
+    surface: Surface
+    supports: tuple[Support, ...]
+    walls: tuple[Wall, ...]
+    tilt: float
+    up_source: str
+
+
+def orient(capture: Capture, coarse: Surface) -> World:
+    """Find up, level, and set the origin. `coarse` is in the capture's world.
+
+    Raises ScanError where there is no support surface.
+    """
+    if not len(coarse.vertices):
+        raise ScanError(
+            f"{capture.path}: depth and poses do not add up to a surface; film more slowly, "
+            "0.5 to 2 m away, with overlap"
+        )
+    source = "the layout's world" if capture.up is not None else "planes and the camera's up"
+    up = capture.up if capture.up is not None else estimate_up(coarse, capture.poses)
+    pose = np.eye(4)
+    pose[:3, :3] = rotation_to_z(up)
+    surface, tilt = moved(coarse, pose), 0.0
+    supports = _supports(capture, surface, pose)
+    # Level twice: the first plane was found with a tilt that smears its layer.
+    for _ in range(2):
+        ground = fit_ground(surface, _main(supports))
+        normal = np.array([-ground.coefficients[1], -ground.coefficients[2], 1.0])
+        angle = float(np.arccos(1 / np.linalg.norm(normal)))
+        if angle > MAX_TILT:
+            break
+        tilt = max(tilt, angle)
+        turn = np.eye(4)
+        turn[:3, :3] = rotation_to_z(normal)
+        pose, surface = turn @ pose, moved(surface, turn)
+        supports = _supports(capture, surface, pose)
+    shift = np.eye(4)
+    shift[:2, 3] = -_main(supports).polygon.mean(0)
+    shift[2, 3] = -supports[0].height
+    pose, surface = shift @ pose, moved(surface, shift)
+    supports = tuple(
+        replace(s, height=s.height + shift[2, 3], polygon=s.polygon + shift[:2, 3])
+        for s in supports
+    )
+    return World(pose, surface, supports, find_walls(surface), tilt, source)
+
+
+def _supports(capture: Capture, surface: Surface, pose: Array) -> tuple[Support, ...]:
+    supports = Supports()(surface, transform(pose, capture.poses[:, :3, 3]))
+    if not supports:
+        raise ScanError(
+            f"{capture.path}: no support surface (a level plane of 0.1 m² or more) was seen; "
+            "film the table, shelf or floor that the objects stand on"
+        )
+    return supports
+
+
+def _main(supports: tuple[Support, ...]) -> Support:
+    """The largest surface that is not the floor; the floor where there is no other."""
+    raised = [s for s in supports if s.kind != "floor"]
+    return max(raised or supports, key=lambda s: np.ptp(s.polygon, axis=0).prod())
+
+
+def moved(surface: Surface, pose: Array) -> Surface:
+    """The surface through a rigid pose."""
+    return replace(
+        surface,
+        vertices=transform(pose, surface.vertices),
+        normals=surface.normals @ pose[:3, :3].T,
+    )
