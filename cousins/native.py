@@ -39,10 +39,11 @@ def require(module: str) -> ModuleType:
 
 def explain(error: ImportError, module: str = "") -> MissingDependencyError:
     """What a failed import lacks, in one line with the command that mends it."""
-    module = module or error.name or "a library"
     library = _SHARED_OBJECT.search(str(error))
     if library:
-        return MissingDependencyError(f"{module} needs {library[1]}: {remedy(library[1])}")
+        what = f"{module} needs {library[1]}" if module else f"{library[1]} is missing"
+        return MissingDependencyError(f"{what}: {remedy(library[1])}")
+    module = module or error.name or "a library"
     top = (error.name or module).partition(".")[0]
     if isinstance(error, ModuleNotFoundError):
         return MissingDependencyError(
