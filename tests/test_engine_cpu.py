@@ -77,7 +77,8 @@ def test_sleep_moves_nothing_far_and_wakes_what_is_pushed():
     awake, asleep = Cpu()(family()), Cpu(sleep=True)(family())
     for running in (awake, asleep):
         running.step(200)
-    np.testing.assert_allclose(asleep.qpos, awake.qpos, atol=1e-4)
+    went = (asleep.qpos - awake.qpos).reshape(6, -1, 7)[..., :3]
+    assert np.abs(went).max() < 0.4 * 1e-3
     assert asleep.awake().max() == 0
     assert asleep.overlap().min() > 0
     asleep.qvel[1, 0] = 0.5

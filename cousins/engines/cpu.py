@@ -21,8 +21,8 @@ from cousins.variation.certificate import contacts
 class Cpu:
     """MuJoCo on the CPU, in double precision; the same results on any number of threads.
 
-    threads: 0 takes every CPU. sleep: objects that lie still are not stepped; it costs one MjData
-    a cousin and moves nothing by more than MuJoCo's sleep tolerance.
+    threads: 0 takes every CPU. sleep: objects slower than MuJoCo's sleep tolerance, a millimetre
+    a second, are frozen until something touches them; it costs the memory of one MjData a cousin.
     """
 
     threads: int = 0

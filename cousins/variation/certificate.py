@@ -20,7 +20,7 @@ from cousins.variation.units import Footprints, footprints
 
 OVERLAP = 0.001  # deepest penetration, m
 DRIFT = 0.002  # how far an object may move while it is held, m
-TILT = 0.02  # and turn, rad
+TILT = 0.05  # and turn, rad: a ball of 4 cm that rolls as far
 SETTLE_DRIFT = 0.02  # how far it may move from where it was put until it has settled, m
 SETTLE_TILT = 0.2  # and turn, rad
 DROP = 0.01  # lower than this, it fell, m

@@ -11,7 +11,7 @@ from cousins.errors import UsageError
 from cousins.mesh import matrix_from_quaternion, parse_obj
 from cousins.scene import compile_model
 from cousins.types import Asset, Family, Mesh, Physical, Primitive, Scene
-from cousins.variation.physical import moments
+from cousins.variation.physical import volume
 from cousins.variation.shapes import Deformation, variant
 from cousins.variation.union import FIELDS
 
@@ -68,7 +68,7 @@ def _object(model: mujoco.MjModel, asset: Asset, family: Family, k: int) -> tupl
         center_of_mass=physical.center_of_mass,
         inertia=physical.inertia,
     )
-    return replace(changed_asset, volume=moments(changed_asset).volume), physical
+    return replace(changed_asset, volume=volume(changed_asset)), physical
 
 
 def _mesh(family: Family, name: str) -> Mesh:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from cousins import physics
 from cousins.distributions import Distribution
-from cousins.mesh import shell_moments, solid_moments
-from cousins.types import Array, Asset
+from cousins.mesh import solid_moments
+from cousins.physics import Moments
+from cousins.types import Array, Asset, Mesh
 from cousins.variation.shapes import hull
 
 TAIL = 0.01  # share of a distribution that is cut off at either end
@@ -17,24 +17,18 @@ TINT = (0.6, 1.0)  # range of the brightness that multiplies a texture
 HUE = 0.12  # most that one channel is dimmed against the others
 
 
-@dataclass(frozen=True)
-class Moments:
-    """A shape's volume (m^3) and, at unit mass, as a solid and as a shell, the centre of mass
-    (3,) and the inertia (3, 3) about it, in the object's frame."""
-
-    volume: float
-    solid_centre: Array
-    solid_inertia: Array
-    shell_centre: Array
-    shell_inertia: Array
+def volume(asset: Asset) -> float:
+    """The volume (m^3) of the asset's visual mesh; of its convex hull where the mesh is open."""
+    return solid_moments(_closed(asset))[0]
 
 
 def moments(asset: Asset) -> Moments:
-    """The moments of the asset's visual mesh; of its convex hull where the mesh is open."""
-    body = asset.visual if asset.watertight else hull(asset.visual.vertices)
-    volume, solid_centre, solid_inertia = solid_moments(body)
-    _, shell_centre, shell_inertia = shell_moments(asset.visual)
-    return Moments(volume, solid_centre, solid_inertia, shell_centre, shell_inertia)
+    """The moments of the asset's primitive, else of the mesh whose volume counts."""
+    return physics.moments(_closed(asset), asset.primitive)
+
+
+def _closed(asset: Asset) -> Mesh:
+    return asset.visual if asset.watertight else hull(asset.visual.vertices)
 
 
 def blend(solid: Array, shell: Array, share: Array) -> Array:

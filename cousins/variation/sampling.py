@@ -93,9 +93,10 @@ def _physical(source: Source, shape: NDArray[np.int64], value: Array) -> dict[st
     columns = []
     for i, asset in enumerate(source.union.scene.assets):
         k, (_, mass, friction, share, *_) = shape[:, i], np.moveaxis(value[:, i], -1, 0)
-        moments = source.union.slots[i].moments
-        volume, solid, solid_unit, shell, shell_unit = (
-            np.array(field) for field in zip(*map(astuple, moments), strict=True)
+        slot = source.union.slots[i]
+        volume = slot.volume
+        solid, solid_unit, shell, shell_unit = (
+            np.array(field) for field in zip(*map(astuple, slot.moments), strict=True)
         )
         mass = physical.quantiles(asset.mass, mass) * (volume / volume[0])[k]
         share = physical.quantiles(asset.shell_fraction, share)

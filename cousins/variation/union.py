@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cousins.mesh import principal
+from cousins.physics import Moments
 from cousins.scene import ROLLING, TORSIONAL, build, collision_geoms, compile_model
 from cousins.types import Array, Asset, Physical, Scene
-from cousins.variation.physical import Moments, moments
+from cousins.variation.physical import moments, volume
 
-OFF_CENTRE = 1e-6  # m
+OFF_CENTRE = 2e-6  # m, along x; MuJoCo takes less than 1e-6 for nothing
+_NUDGE = np.array([OFF_CENTRE, 0.0, 0.0])
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Slot:
 
     body and address (of its qpos) are ids; geoms (g,) too, the visual one first. dataid (K, g),
     position (K, g, 3), quaternion (K, g, 4), size (K, g, 3) and bounds (K, g, 6) are MjModel's
-    geom fields for each shape.
+    geom fields for each shape; volume (K,) m^3.
     """
 
     body: int
@@ -35,6 +37,7 @@ class Slot:
     quaternion: Array
     size: Array
     bounds: Array
+    volume: Array
     moments: tuple[Moments, ...]
 
 
@@ -86,10 +89,11 @@ def _off_centre(scene: Scene) -> list[Physical]:
     """The modes, with no centre of mass exactly at an object's origin.
 
     MuJoCo compiles a body whose frame is its inertial frame as "simple", with fewer elements in
-    its inertia matrix; a cousin's own inertia could not be written over that.
+    its inertia matrix; a cousin's own inertia could not be written over that. Cousins are as far
+    off, so that one compiled alone takes the same path through the arithmetic.
     """
     physical = [asset.physical for asset in scene.assets]
-    return [replace(p, center_of_mass=p.center_of_mass + OFF_CENTRE) for p in physical]
+    return [replace(p, center_of_mass=p.center_of_mass + _NUDGE) for p in physical]
 
 
 def _slot(model: mujoco.MjModel, shapes: Sequence[Asset]) -> Slot:
@@ -100,6 +104,7 @@ def _slot(model: mujoco.MjModel, shapes: Sequence[Asset]) -> Slot:
     dataid, position, quaternion, size, bounds = (np.stack(c) for c in zip(*columns, strict=True))
     address = int(model.jnt_qposadr[model.body_jntadr[body]])
     return Slot(body, address, geoms, dataid.astype(np.int32), position, quaternion, size, bounds,
+                np.array([volume(shape) for shape in shapes]),
                 tuple(moments(shape) for shape in shapes))  # fmt: skip
 
 
@@ -156,7 +161,7 @@ def arrays(union: Union, draws: Draws) -> dict[str, NDArray[Any]]:
         if primitive is not None and primitive.kind != "box":
             out["geom_friction"][:, geoms[1:], 2] = ROLLING * slot.size[k][:, 1:, 0]
         out["body_mass"][:, body] = draws.mass[:, i]
-        out["body_ipos"][:, body] = draws.centre[:, i]
+        out["body_ipos"][:, body] = draws.centre[:, i] + _NUDGE
         out["body_inertia"][:, body], out["body_iquat"][:, body] = principal(draws.inertia[:, i])
         out["qpos"][:, slot.address : slot.address + 3] = draws.position[:, i]
         out["qpos"][:, slot.address + 3 : slot.address + 7] = draws.quaternion[:, i]
