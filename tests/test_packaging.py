@@ -1,5 +1,7 @@
 """What is installed: the right packages, nothing beside them, and imports that stay light."""
 
+import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -46,6 +48,20 @@ def test_every_package_is_listed():
 def test_the_data_folders_hold_no_code():
     for folder in ("assets", "scenes"):
         assert [p.name for p in (ROOT / folder).rglob("*.py")] == ["__init__.py"]
+
+
+def test_every_import_is_declared():
+    declared = {re.split(r"[^\w.-]", line)[0] for line in PROJECT["project"]["dependencies"]}
+    imported = set()
+    for path in [*ROOT.glob("cousins/**/*.py"), *ROOT.glob("cli/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add((node.module or "").partition(".")[0])
+    imported -= sys.stdlib_module_names | {"cousins"}
+    names = {"cv2": "opencv-python-headless", "skimage": "scikit-image"}
+    assert {names.get(module, module) for module in imported} <= declared
 
 
 def test_versions_agree():
