@@ -66,6 +66,7 @@ class Tsdf:
             8000,
             cpu,
         )
+        empty = True
         for frame in frames:
             depth = clean(frame, self.max_range)
             if not depth.any():
@@ -80,6 +81,7 @@ class Tsdf:
             blocks = self._inside(blocks.numpy(), regions)
             if not len(blocks):
                 continue
+            empty = False
             grid.integrate(
                 o3c.Tensor(blocks),
                 image,
@@ -91,8 +93,9 @@ class Tsdf:
                 self.max_range,
                 self.truncation / self.voxel,
             )
-        mesh = grid.extract_triangle_mesh(self.min_weight)
-        if not len(mesh.vertex.positions):
+        # Open3D takes no grid without a block.
+        mesh = None if empty else grid.extract_triangle_mesh(self.min_weight)
+        if mesh is None or not len(mesh.vertex.positions):
             none = np.zeros((0, 3))
             return Surface(none, none, none, np.zeros((0, 3), np.int32))
         mesh.compute_vertex_normals()

@@ -6,8 +6,13 @@ concavity and tree search".
 
 from __future__ import annotations
 
-import multiprocessing
-from dataclasses import dataclass
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -39,45 +44,64 @@ class Convex:
         hull = (convex_hull(mesh.vertices, self.hull_vertices),)
         if solid_moments(hull[0])[0] < 1.03 * solid_moments(mesh)[0]:
             return hull, None
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_decompose, daemon=True,
-                                  args=(theirs, small.vertices, small.faces, self))  # fmt: skip
-        process.start()
-        theirs.close()
         try:
-            found = ours.recv() if ours.poll(self.deadline) else None
-            late = found is None
-        except EOFError:
-            found, late = None, False
-        finally:
-            process.kill()
-            process.join()
-            ours.close()
-        parts = tuple(convex_hull(v, self.hull_vertices) for v in found or [] if _solid(v))
+            found, why = _apart(small, self), "failed"
+        except subprocess.TimeoutExpired:
+            found, why = [], f"took over {self.deadline:g} s"
+        parts = tuple(convex_hull(v, self.hull_vertices) for v in found if _solid(v))
         if parts:
             return parts, None
-        why = f"took over {self.deadline:.0f} s" if late else "failed"
         return hull, f"convex decomposition {why}; its convex hull collides in its place"
 
 
-def _decompose(pipe, vertices: Array, faces: np.ndarray, settings: Convex) -> None:
+def _apart(mesh: Mesh, settings: Convex) -> list[Array]:
+    """The parts' vertices from CoACD in a process of its own, which can be stopped and can die;
+    none where it died. Raises subprocess.TimeoutExpired past the deadline.
+
+    Not by multiprocessing, which would run the user's own script again in the new process.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        task, result = Path(folder) / "task.npz", Path(folder) / "result.npz"
+        np.savez(task, vertices=mesh.vertices, faces=mesh.faces)
+        command = [sys.executable, "-P", "-m", __name__, task, json.dumps(asdict(settings)), result]
+        path = os.pathsep.join(filter(None, sys.path))
+        subprocess.run(
+            command,
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=settings.deadline,
+            check=False,
+        )
+        if not result.exists():
+            return []
+        with np.load(result) as file:
+            return [file[name] for name in file.files]
+
+
+def _decompose(task: str, settings: str, result: str) -> None:
+    """What the process of its own does."""
     import coacd
 
     coacd.set_log_level("error")
+    with np.load(task) as file:
+        mesh = coacd.Mesh(file["vertices"], file["faces"])
+    s = Convex(**json.loads(settings))
     parts = coacd.run_coacd(
-        coacd.Mesh(vertices, faces),
-        threshold=settings.threshold,
-        max_convex_hull=settings.parts,
+        mesh,
+        threshold=s.threshold,
+        max_convex_hull=s.parts,
         preprocess_mode="off",
         resolution=1000,
         mcts_iterations=60,
         decimate=True,
-        max_ch_vertex=settings.hull_vertices,
-        seed=settings.seed,
+        max_ch_vertex=s.hull_vertices,
+        seed=s.seed,
     )
-    pipe.send([np.asarray(v) for v, _ in parts])
-    pipe.close()
+    beside = f"{result}.part.npz"
+    np.savez(beside, *[np.asarray(v) for v, _ in parts])
+    os.replace(beside, result)
 
 
 def _solid(vertices: Array) -> bool:
@@ -124,6 +148,21 @@ def fit_primitive(mesh: Mesh, samples: int = 30000) -> tuple[Primitive, float] |
         key=lambda pair: pair[1],
     )
     return best if best[1] >= FIT else None
+
+
+def round_off(mesh: Mesh, slack: float = 0.0015) -> Mesh:
+    """A ball without the pedestal that carving leaves where a ball hides its own underside.
+
+    Where a sphere fits best, what lies more than `slack` metres outside it is drawn in to it.
+    """
+    fit = fit_primitive(mesh)
+    if fit is None or fit[0].kind != "sphere":
+        return mesh
+    centre, radius = np.array(fit[0].position), fit[0].size[0] + slack
+    offset = mesh.vertices - centre
+    distance = np.linalg.norm(offset, axis=1, keepdims=True)
+    inner = centre + offset * np.minimum(1.0, radius / np.maximum(distance, 1e-9))
+    return replace(mesh, vertices=inner)
 
 
 def _candidates(
@@ -199,3 +238,7 @@ def primitive_mesh(primitive: Primitive) -> Mesh:
     rotation = matrix_from_quaternion(np.array(primitive.quaternion))
     vertices = np.asarray(mesh.vertices) @ rotation.T + primitive.position
     return Mesh(vertices, np.asarray(mesh.faces, np.int32))
+
+
+if __name__ == "__main__":
+    _decompose(*sys.argv[1:])
