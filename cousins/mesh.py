@@ -22,9 +22,22 @@ def obj_text(mesh: Mesh) -> str:
     else:
         corners, index = np.unique(mesh.uv.reshape(-1, 2), axis=0, return_inverse=True)
         np.savetxt(out, corners, fmt="vt %.6f %.6f")
-        both = np.stack([faces, index.reshape(-1, 3) + 1], axis=2).reshape(-1, 6)
-        np.savetxt(out, both, fmt="f %d/%d %d/%d %d/%d")
+        # A corner of its own for every face would be shaded flat: say that the surface is smooth.
+        np.savetxt(out, vertex_normals(mesh), fmt="vn %.4f %.4f %.4f")
+        both = np.stack([faces, index.reshape(-1, 3) + 1, faces], axis=2).reshape(-1, 9)
+        np.savetxt(out, both, fmt="f %d/%d/%d %d/%d/%d %d/%d/%d")
     return out.getvalue()
+
+
+def vertex_normals(mesh: Mesh) -> Array:
+    """(n, 3) unit normals of the vertices: their faces' mean, weighted by area."""
+    a, b, c = (mesh.vertices[mesh.faces[:, i]] for i in range(3))
+    face = np.cross(b - a, c - a)
+    total = np.zeros_like(mesh.vertices)
+    for i in range(3):
+        np.add.at(total, mesh.faces[:, i], face)
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    return np.where(length > 1e-20, total / np.maximum(length, 1e-20), [0.0, 0.0, 1.0])
 
 
 def parse_obj(text: str, name: str) -> Mesh:

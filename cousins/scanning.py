@@ -17,12 +17,12 @@ from cousins.mesh import quaternion_from_matrix, solid_moments
 from cousins.progress import Progress
 from cousins.reconstruct.depth import clean, points, transform
 from cousins.reconstruct.tsdf import Region, Surface, Tsdf
-from cousins.segment.geometric import Geometric, Segment, connected, fit_ground
+from cousins.segment.geometric import FINE, Geometric, Segment, connected, fit_ground
 from cousins.segment.supports import inside
 from cousins.segment.world import World, orient
 from cousins.shape.background import background
 from cousins.shape.carve import Carving, Grid, decimate, extract
-from cousins.shape.convex import Convex, convex_hull, fit_primitive
+from cousins.shape.convex import Convex, convex_hull, fit_primitive, round_off
 from cousins.shape.texture import Baker
 from cousins.types import Array, Asset, Camera, Capture, Frame, Mesh, Primitive, Scene, Support
 
@@ -36,7 +36,7 @@ class Settings:
     most_frames: int = 120  # for the overview, carving and texture, where more add little
     max_range: float = 4.0
     headroom: float = 0.6  # how far above a support objects may reach, m
-    faces: int = 4000  # of an object's visual mesh
+    faces: int = 2500  # of an object's visual mesh
     min_observed: float = 0.2  # of an object's surface, or it is left in the background
     carving: Carving = Carving()
     convex: Convex = Convex()
@@ -168,6 +168,12 @@ def segment(run: Run, world: World, fine: Surface) -> list[Segment]:
         ground = fit_ground(fine, support)
         if support.kind != "floor":
             run.checks[f"{support.name}_noise_mm"] = round(1000 * ground.noise, 2)
+            least = max(run.settings.geometric.min_height, 3 * ground.noise)
+            if ground.noise > FINE:
+                run.warnings.append(
+                    f"{support.name}: what is thinner than {1000 * least:.0f} mm passes for its "
+                    f"surface, at a depth noise of {1000 * ground.noise:.1f} mm"
+                )
     return kept
 
 
@@ -201,7 +207,7 @@ def carve_all(run: Run, world: World, segments: list[Segment]) -> list[Shape]:
             except ScanError as error:
                 out[f"{i}_error"] = np.array(str(error))
                 continue
-            small = decimate(mesh, run.settings.faces)
+            small = round_off(decimate(mesh, run.settings.faces))
             out |= {f"{i}_vertices": small.vertices, f"{i}_faces": small.faces,
                     f"{i}_observed": np.array(observed)}  # fmt: skip
         return out
@@ -255,7 +261,7 @@ def bake_all(run: Run, world: World, shapes: list[Shape]) -> list[Mesh]:
 
 
 def _height_residual(frame: Frame, depth: np.ndarray, pose: Array, world: World) -> float:
-    """How far a frame's view of the supports lies off their height, m: the poses' vertical error."""
+    """How far a frame's view of the supports lies off their height, m: its pose's error."""
     p = transform(pose, points(depth, frame.depth_intrinsics, 8))
     off = []
     for support in world.supports:

@@ -115,7 +115,7 @@ def _frames(
 
 
 def _colour_camera(depth: Intrinsics) -> Intrinsics | None:
-    """The Kinect's colour camera, where the depth camera is a Kinect's; else they are registered."""
+    """The Kinect's colour camera, where the depth camera is a Kinect's; else None: registered."""
     if abs(depth.fx * 640 / depth.width - DEPTH_FOCAL) > 3:
         return None
     ratio = COLOUR_FOCAL / DEPTH_FOCAL

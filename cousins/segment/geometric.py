@@ -11,6 +11,7 @@ from cousins.segment.supports import inside
 from cousins.types import Array, Support
 
 SHEET_HEIGHT = 0.03  # level and lower than this may be paper, a magazine, a book, m
+FINE = 0.0007  # depth noise after fusion below which single sheets can be told apart, m
 RIM = 0.010  # how far beside a sheet's top its sides may lie, m
 
 
@@ -74,7 +75,7 @@ def fit_ground(surface: Surface, support: Support) -> Ground:
         # Things lie above and never below, so the upper side is trimmed harder.
         noise = max(0.0004, 1.4826 * float(np.median(np.abs(residual[keep]))))
         keep = (residual < 2.0 * noise) & (residual > -4.0 * noise)
-    return Ground(centre, coefficients, noise)
+    return Ground(centre, np.asarray(coefficients, float), noise)
 
 
 @dataclass(frozen=True)
@@ -242,9 +243,9 @@ def _enclosed_joined(points: Array, labels: np.ndarray) -> np.ndarray:
 
 
 def _notes(height: Array, ground: Ground) -> tuple[str, ...]:
-    if float(np.percentile(height, 90)) < max(0.008, 4 * ground.noise):
+    if float(np.percentile(height, 95)) < SHEET_HEIGHT and ground.noise > FINE:
         return (
-            f"thinner than the depth can tell ({1000 * np.percentile(height, 90):.0f} mm "
-            f"over noise of {1000 * ground.noise:.1f} mm): several sheets may pass for one",
+            f"flat things that lie on one another are one here: at a depth noise of "
+            f"{1000 * ground.noise:.1f} mm their edges cannot be told apart",
         )
     return ()

@@ -1,7 +1,7 @@
-"""Colour for a mesh: a texture with a small cell for every pair of triangles, baked from frames.
+"""Colour for a mesh: a texture baked from frames, or from the colours of its vertices.
 
-The layout needs no unwrapping library and never overlaps; faces are laid out along a space-filling
-curve, so that neighbours in the picture are neighbours on the thing and mipmaps stay clean.
+Objects are unwrapped into charts. A background of tens of thousands of faces has a small cell for
+every two of them instead, along a space-filling curve, which costs nothing to lay out.
 """
 
 from __future__ import annotations
@@ -14,43 +14,99 @@ from numpy.typing import NDArray
 
 from cousins.types import Array, Frame, Mesh
 
+TEXEL = 0.0008  # of an object's texture, m: about a pixel of a phone's picture at arm's length
+
 
 @dataclass(frozen=True)
 class Atlas:
     """Where each face lies in the texture. uv (m, 3, 2); texels: for every texel that belongs to a
-    face its row and column (k, 2), face (k,) and barycentric weights (k, 3)."""
+    face its row and column (k, 2), face (k,) and barycentric weights (k, 3). size: its height and
+    width."""
 
-    size: int
+    size: tuple[int, int]
     uv: Array
     pixels: NDArray[np.int32]
     face: NDArray[np.int32]
     weights: NDArray[np.float32]
 
 
-def lay_out(mesh: Mesh, cell: int = 8) -> Atlas:
+def unwrap(mesh: Mesh, texel: float = TEXEL) -> Atlas:
+    """An atlas of few large charts, with texels of `texel` metres or a picture of about 1000².
+
+    By xatlas (Young 2018), which keeps the faces' order. Charts are 4 texels apart.
+    """
+    import xatlas
+
+    corners = mesh.vertices[mesh.faces]
+    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    area = float(np.linalg.norm(cross, axis=1).sum() / 2)
+    packer = xatlas.Atlas()
+    packer.add_mesh(mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32))
+    options = xatlas.PackOptions()
+    options.padding, options.bilinear = 4, True
+    options.texels_per_unit = min(1 / texel, 1000 / np.sqrt(area))
+    packer.generate(xatlas.ChartOptions(), options)
+    _, index, uv = packer[0]
+    uv = uv[index].astype(float)  # (m, 3, 2), v down
+    size = (int(packer.height), int(packer.width))
+    pixels, face, weights = _rasterise(uv * [size[1], size[0]], size)
+    return Atlas(size, np.stack([uv[..., 0], 1 - uv[..., 1]], -1), pixels, face, weights)
+
+
+def _rasterise(
+    corners: Array, size: tuple[int, int]
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+    """Texels of triangles (m, 3, 2; column, row): those whose centre lies within or hardly
+    outside, each given to the triangle that it lies deepest in."""
+    owner = np.full(size, -1, np.int32)
+    depth = np.full(size, -0.75)
+    weights = np.zeros((*size, 3), np.float32)
+    for i, (a, b, c) in enumerate(corners):
+        low = np.maximum(np.floor(np.minimum(np.minimum(a, b), c) - 1), 0).astype(int)
+        high = np.minimum(np.ceil(np.maximum(np.maximum(a, b), c) + 1), size[::-1]).astype(int)
+        ab, ac = b - a, c - a
+        det = ab[0] * ac[1] - ab[1] * ac[0]
+        if abs(det) < 1e-12:
+            continue
+        x = np.arange(low[0], high[0])[None, :] + 0.5 - a[0]
+        y = np.arange(low[1], high[1])[:, None] + 0.5 - a[1]
+        wb, wc = (x * ac[1] - y * ac[0]) / det, (ab[0] * y - ab[1] * x) / det
+        w = np.stack([1 - wb - wc, wb, wc], -1)
+        # Barycentric weight times height is the distance to the side, in texels.
+        sides = np.array([np.hypot(*(c - b)), np.hypot(*ac), np.hypot(*ab)])
+        inner = (w * (abs(det) / np.maximum(sides, 1e-9))).min(-1)
+        part = (slice(low[1], high[1]), slice(low[0], high[0]))
+        better = inner > depth[part]
+        depth[part][better] = inner[better]
+        owner[part][better] = i
+        weights[part][better] = w[better]
+    pixels = np.argwhere(owner >= 0).astype(np.int32)
+    rows, columns = pixels.T
+    return pixels, owner[rows, columns], weights[rows, columns]
+
+
+def lay_out(mesh: Mesh, cell: int = 4) -> Atlas:
     """An atlas with `cell` x `cell` texels for two faces."""
     count = len(mesh.faces)
     order = _morton(mesh.vertices[mesh.faces].mean(1))
-    side = int(np.ceil(np.sqrt(-(-count // 2))))
     slot = np.empty(count, int)
     slot[order] = np.arange(count)
     square, second = slot // 2, slot % 2
-    corner = np.column_stack([square // side, square % side]) * cell  # row, column
+    squares = _z_curve(-(-count // 2)) * cell
+    corner = squares[square]  # row, column
     # Corners of the two triangles of a cell, half a texel in so that filtering stays within.
     a, b = 0.5, cell - 0.5
     first = np.array([[a, a], [b - 1, a], [a, b - 1]])
     other = np.array([[b, b], [a + 1, b], [b, a + 1]])
     corners = np.where(second[:, None, None] == 0, first, other) + corner[:, None]
-    size = side * cell
-    uv = np.stack([corners[..., 1] / size, 1 - corners[..., 0] / size], -1)
+    high, wide = (int(n) + cell for n in squares.max(0))
+    uv = np.stack([corners[..., 1] / wide, 1 - corners[..., 0] / high], -1)
     row, column = np.mgrid[0:cell, 0:cell].reshape(2, -1)
-    face_of = np.full((side * side, 2), -1)
+    face_of = np.full((len(squares), 2), -1)
     face_of[square, second] = np.arange(count)
     upper = (row + column < cell).astype(int)
     face = face_of[:, np.where(upper == 1, 0, 1)]
-    squares = np.arange(side * side)
-    pixels = np.stack([(squares // side * cell)[:, None] + row,
-                       (squares % side * cell)[:, None] + column], -1)  # fmt: skip
+    pixels = squares[:, None] + np.column_stack([row, column])
     used = face >= 0
     face, pixels = face[used].astype(np.int32), pixels[used].astype(np.int32)
     local = pixels + 0.5 - corners[face, 0]
@@ -59,7 +115,17 @@ def lay_out(mesh: Mesh, cell: int = 8) -> Atlas:
     b1 = (local[:, 0] * edge2[:, 1] - local[:, 1] * edge2[:, 0]) / det
     b2 = (edge1[:, 0] * local[:, 1] - edge1[:, 1] * local[:, 0]) / det
     weights = np.column_stack([1 - b1 - b2, b1, b2]).astype(np.float32)
-    return Atlas(size, uv, pixels, face, weights)
+    return Atlas((high, wide), uv, pixels, face, weights)
+
+
+def _z_curve(count: int) -> np.ndarray:
+    """(count, 2) rows and columns along a Z-order curve in the plane."""
+    index = np.arange(count)
+    row, column = np.zeros(count, int), np.zeros(count, int)
+    for bit in range(16):
+        column |= ((index >> (2 * bit)) & 1) << bit
+        row |= ((index >> (2 * bit + 1)) & 1) << bit
+    return np.column_stack([row, column])
 
 
 def _morton(points: Array) -> np.ndarray:
@@ -78,7 +144,6 @@ class Baker:
     """Collects colour for one mesh (in the world) from frames that are added one by one."""
 
     mesh: Mesh
-    cell: int = 8
     atlas: Atlas = field(init=False)
     points: NDArray[np.float32] = field(init=False)
     normals: NDArray[np.float32] = field(init=False)
@@ -86,7 +151,7 @@ class Baker:
     weight: NDArray[np.float32] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.atlas = lay_out(self.mesh, self.cell)
+        self.atlas = unwrap(self.mesh)
         corners = self.mesh.vertices[self.mesh.faces].astype(np.float32)
         atlas = self.atlas
         self.points = np.einsum("kc,kcd->kd", atlas.weights, corners[atlas.face])
@@ -112,7 +177,7 @@ class Baker:
         facing, p, u, v = facing[seen], p[seen], u[seen], v[seen]
         d = depth[(v + 0.5).astype(int), (u + 0.5).astype(int)]
         # What hides the texel lies in front of it; edges of depth are unknown and so left out.
-        visible = (d > 0) & (np.abs(d - p[:, 2]) < 0.015)
+        visible = (d > 0) & (np.abs(d - p[:, 2]) < 0.01)
         facing, p = facing[visible], p[visible]
         if frame.colour_from_depth is not None:
             p = p @ frame.colour_from_depth[:3, :3].T + frame.colour_from_depth[:3, 3]
@@ -143,9 +208,21 @@ class Baker:
 
 
 def paint(mesh: Mesh, atlas: Atlas, colour: NDArray[Any]) -> Mesh:
-    """The mesh with `colour` (k, 3) 0..255 on the atlas' texels."""
-    texture = np.zeros((atlas.size, atlas.size, 3), np.uint8)
-    texture[atlas.pixels[:, 0], atlas.pixels[:, 1]] = np.clip(np.rint(colour), 0, 255)
+    """The mesh with `colour` (k, 3) 0..255 on the atlas' texels.
+
+    Texels between charts take their nearest neighbour's, so that smaller copies of the picture,
+    which renderers make for things far away, have no dark seams.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    texture = np.zeros((*atlas.size, 3), np.uint8)
+    empty = np.ones(atlas.size, bool)
+    rows, columns = atlas.pixels.T
+    texture[rows, columns] = np.clip(np.rint(colour), 0, 255)
+    empty[rows, columns] = False
+    if empty.any():
+        nearest = distance_transform_edt(empty, return_distances=False, return_indices=True)
+        texture = texture[tuple(np.asarray(nearest))]
     return replace(mesh, uv=atlas.uv, texture=texture)
 
 
