@@ -17,15 +17,23 @@ def scan(
     voxel: Annotated[
         float, typer.Option(help="Voxel of the fusion, metres.", min=0.001, max=0.02)
     ] = 0.003,
+    segmenter: Annotated[str, typer.Option(help="How objects are told apart.")] = "geometric",
     force: Annotated[bool, typer.Option(help="Replace whatever is at the output.")] = False,
     as_json: Json = False,
 ) -> None:
     """Turn a capture into a scene that opens in MuJoCo."""
     from cousins.pipeline import scan as run
     from cousins.scanning import Settings
+    from cousins.segment import segmenter as named
 
     with progress(as_json) as report:
-        result = run(capture, output, settings=Settings(voxel=voxel), progress=report, force=force)
+        result = run(
+            capture,
+            output,
+            settings=Settings(voxel=voxel, segmenter=named(segmenter)),
+            progress=report,
+            force=force,
+        )
     warnings = "".join(f"\n  note: {w}" for w in result.warnings)
     emit(
         asdict(result),

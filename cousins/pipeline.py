@@ -16,6 +16,7 @@ from cousins import __version__, pack, scanning
 from cousins.cache import Cache
 from cousins.capture import open_capture
 from cousins.errors import PackError, PartlyFailedError, ScanError, UsageError
+from cousins.native import require
 from cousins.pack_reader import MAX_ASSET
 from cousins.progress import Progress, silent
 from cousins.settle import Settled, lift, settle, steady
@@ -184,6 +185,7 @@ def scan(
     it holds no scene, PackError where the pack cannot be written.
     """
     began = time.monotonic()
+    require("open3d")
     pack.ensure_writable(pack_path, force)
     capture = open_capture(capture_path)
     pack_path = Path(pack_path)
@@ -207,7 +209,10 @@ def scan(
             layout=capture.layout, sha256=capture.sha256, name=capture_path.resolve().name
         ),
         world_from_capture=_matrix(world.world_from_capture),
-        stages={name: pack.Stage(seconds=round(s, 3)) for name, s in run.seconds.items()},
+        stages={
+            name: pack.Stage(seconds=round(s, 3), settings=run.used.get(name, {}))
+            for name, s in run.seconds.items()
+        },
     )
     pack.write(pack_path, settled.scene, manifest, quality, force=force)
     cache.clear()

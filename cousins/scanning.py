@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from cousins import physics
+from cousins import __version__, physics
 from cousins.cache import Cache, digest
 from cousins.errors import ScanError
 from cousins.mesh import quaternion_from_matrix, solid_moments
 from cousins.progress import Progress
 from cousins.reconstruct.depth import clean, points, transform
 from cousins.reconstruct.tsdf import Region, Surface, Tsdf
+from cousins.segment import Segmenter
 from cousins.segment.geometric import FINE, Geometric, Segment, connected, fit_ground
 from cousins.segment.supports import inside
 from cousins.segment.world import World, orient
@@ -37,10 +38,11 @@ class Settings:
     max_range: float = 4.0
     headroom: float = 0.6  # how far above a support objects may reach, m
     faces: int = 2500  # of an object's visual mesh
+    max_size: float = 0.7  # longest side of an object, m
     min_observed: float = 0.2  # of an object's surface, or it is left in the background
     carving: Carving = Carving()
     convex: Convex = Convex()
-    geometric: Geometric = Geometric()
+    segmenter: Segmenter = Geometric()
 
 
 @dataclass
@@ -53,6 +55,7 @@ class Run:
     progress: Progress
     key: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
+    used: dict[str, dict[str, Any]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     checks: dict[str, Any] = field(default_factory=dict)
 
@@ -62,7 +65,8 @@ class Run:
         """The stage's arrays, from the cache or made and kept. Stages chain: the key of each
         holds those before it."""
         start = time.perf_counter()
-        self.key = digest(self.key or self.capture.sha256, name, *settings)
+        self.key = digest(__version__, self.key or self.capture.sha256, name, *settings)
+        self.used[name] = next((s for s in settings if isinstance(s, dict)), {})
         arrays = self.cache.load(name, self.key)
         if arrays is None:
             arrays = make()
@@ -105,7 +109,7 @@ def fuse(run: Run, world: World) -> Surface:
     regions = []
     for support in world.supports:
         if support.kind == "floor":
-            regions += _things_on_floor(world, support, run.settings.geometric.max_size)
+            regions += _things_on_floor(world, support, run.settings.max_size)
         else:
             low = np.append(support.polygon.min(0) - 0.06, support.height - 0.03)
             high = np.append(support.polygon.max(0) + 0.06,
@@ -148,10 +152,7 @@ def segment(run: Run, world: World, fine: Surface) -> list[Segment]:
     found: list[Segment] = []
     for support in world.supports:
         above = tuple(s for s in world.supports if s.height > support.height + 0.05)
-        find = run.settings.geometric
-        if support.kind == "floor":
-            find = replace(find, min_height=0.03)
-        found += find(fine, support, above)
+        found += run.settings.segmenter(fine, support, above)
     kept = []
     for s in found:
         behind = [w for w in world.walls if np.median((s.points - w.centre) @ w.normal) < 0.02
@@ -168,7 +169,7 @@ def segment(run: Run, world: World, fine: Surface) -> list[Segment]:
         ground = fit_ground(fine, support)
         if support.kind != "floor":
             run.checks[f"{support.name}_noise_mm"] = round(1000 * ground.noise, 2)
-            least = max(run.settings.geometric.min_height, 3 * ground.noise)
+            least = max(0.004, 3 * ground.noise)
             if ground.noise > FINE:
                 run.warnings.append(
                     f"{support.name}: what is thinner than {1000 * least:.0f} mm passes for its "
@@ -305,6 +306,7 @@ def decompose_all(
     # Each decomposition runs in a process of its own; the threads only wait for them.
     with ThreadPoolExecutor(2) as pool:
         results = list(pool.map(one, range(len(meshes))))
+    run.used["convex parts"] = asdict(run.settings.convex)
     run.seconds["convex parts"] = time.perf_counter() - start
     return results
 

@@ -56,7 +56,7 @@ def registered_colour(frame: Frame) -> NDArray[np.uint8]:
 
     h, w = frame.depth.shape
     if frame.colour_from_depth is None:
-        return cv2.resize(frame.colour, (w, h), interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.resize(frame.colour, (w, h), interpolation=cv2.INTER_AREA), np.uint8)
     k, c = frame.depth_intrinsics, frame.colour_intrinsics
     v, u = np.mgrid[0:h, 0:w]
     z = np.where(frame.depth > 0, frame.depth, 10.0).astype(float)
@@ -64,4 +64,6 @@ def registered_colour(frame: Frame) -> NDArray[np.uint8]:
     x, y, z = transform(frame.colour_from_depth, p).T
     column = (x / z * c.fx + c.cx).reshape(h, w).astype(np.float32)
     row = (y / z * c.fy + c.cy).reshape(h, w).astype(np.float32)
-    return cv2.remap(frame.colour, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    edge = cv2.BORDER_REPLICATE
+    image = cv2.remap(frame.colour, column, row, cv2.INTER_LINEAR, borderMode=edge)
+    return np.asarray(image, np.uint8)

@@ -1,1 +1,38 @@
-"""."""
+"""Segmenters: each parts what stands on a support into objects. A new one is one small file.
+
+A segmenter is a frozen dataclass that holds its own settings. Other packages bring further ones by
+the entry point group `cousins.segmenters`, which names a class.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from cousins import plugins
+from cousins.errors import UsageError
+
+if TYPE_CHECKING:
+    from cousins.reconstruct.tsdf import Surface
+    from cousins.segment.geometric import Segment
+    from cousins.types import Support
+
+
+class Segmenter(Protocol):
+    """Parts a fused surface in a z-up world into the objects that stand on one support.
+
+    above: supports higher up, whose own layers are not objects of this one.
+    """
+
+    def __call__(
+        self, surface: Surface, support: Support, above: tuple[Support, ...] = ()
+    ) -> tuple[Segment, ...]: ...
+
+
+def segmenter(name: str) -> Segmenter:
+    """The segmenter of this name. Raises UsageError for one that is not known, and lists those."""
+    from cousins.segment.geometric import Geometric
+
+    known = {"geometric": Geometric, **plugins.load("cousins.segmenters")}
+    if name not in known:
+        raise UsageError(f"no segmenter {name!r}; there are: {', '.join(sorted(known))}")
+    return known[name]()

@@ -83,12 +83,13 @@ class Geometric:
     """Parts what rises above a support into objects by connection in space.
 
     gap: points nearer than this hang together, m. min_height: what counts as above, m (or three
-    times the noise). max_size: longest side of an object, m. max_lift: an object's lowest point
-    is at most this far above the support, m.
+    times the noise); a floor is seen from farther and gets its own. max_size: longest side of an
+    object, m. max_lift: an object's lowest point is at most this far above the support, m.
     """
 
     gap: float = 0.010
     min_height: float = 0.004
+    min_height_on_floor: float = 0.03
     min_size: float = 0.02
     max_size: float = 0.7
     max_lift: float = 0.04
@@ -114,7 +115,8 @@ class Geometric:
         if not len(points):
             return ()
         height = points[:, 2] - ground(points[:, :2])
-        up = height > max(self.min_height, 3 * ground.noise)
+        least = self.min_height if support.kind != "floor" else self.min_height_on_floor
+        up = height > max(least, 3 * ground.noise)
         points, normals, colours, height = points[up], normals[up], colours[up], height[up]
         labels = _enclosed_joined(points, self._parts(points, normals, height))
         found = []
@@ -211,10 +213,9 @@ def _with_rims(points: Array, height: Array, labels: np.ndarray) -> np.ndarray:
     for sheet in range(labels.max(initial=-1) + 1):
         mine = labels == sheet
         rest = np.flatnonzero(labels < 0)
-        distance, nearest = KDTree(points[mine, :2]).query(
-            points[rest, :2], distance_upper_bound=RIM
-        )
-        near = np.isfinite(distance)
+        tree = KDTree(points[mine, :2])
+        distance, index = tree.query(points[rest, :2], distance_upper_bound=RIM)
+        near, nearest = np.isfinite(distance), np.asarray(index)
         top = height[mine][nearest[near]]
         rest = rest[near]
         labels[rest[height[rest] < top + 0.005]] = sheet
@@ -227,12 +228,13 @@ def _enclosed_joined(points: Array, labels: np.ndarray) -> np.ndarray:
     from scipy.spatial import KDTree
 
     labels = labels.copy()
-    by_size = np.argsort(-np.bincount(labels[labels >= 0], minlength=1), kind="stable")
+    sizes = np.bincount(labels[labels >= 0], minlength=1)
+    by_size = [int(i) for i in np.argsort(-sizes, kind="stable")]
     for i, outer in enumerate(by_size):
         theirs = points[labels == outer]
         if len(theirs) < 3:
             continue
-        outline = cv2.convexHull(theirs[:, :2].astype(np.float32))[:, 0]
+        outline = np.asarray(cv2.convexHull(theirs[:, :2].astype(np.float32))[:, 0], float)
         for inner in by_size[i + 1 :]:
             mine = points[labels == inner]
             if not len(mine) or inside(outline, mine[:: 1 + len(mine) // 200, :2]).mean() < 0.9:
