@@ -51,7 +51,8 @@ def seen(*meshes, edge=0.004, noise=0.0, colours=None):
     rng = np.random.default_rng(0)
     corners, normals, painted = [], [], []
     for k, mesh in enumerate(meshes):
-        vertices, faces = trimesh.remesh.subdivide_to_size(mesh.vertices, mesh.faces, edge * 1.5)
+        fine = trimesh.remesh.subdivide_to_size(mesh.vertices, mesh.faces, edge * 1.5)
+        vertices, faces = fine[:2]
         triangles = vertices[faces]
         normal = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
         normal /= np.linalg.norm(normal, axis=1, keepdims=True)

@@ -146,19 +146,22 @@ class Grid:
         return np.where(floor[:, :, None], np.minimum(carried, low), carried)
 
     def _in_hull(self) -> np.ndarray:
+        import open3d as o3d
         from scipy.spatial import ConvexHull
 
         points = self.segment.points
         base = self.segment.base
         height = points[:, 2] - base
-        low = points[height < max(0.015, 0.15 * height.max())]
+        # A ball seen from above shows nothing near its foot: its lowest ring is let down instead.
+        low = points[height < max(0.015, 0.15 * height.max(), height.min() + 0.005)]
         standing = np.vstack([points, np.column_stack([low[:, :2], np.full(len(low), base)])])
         hull = ConvexHull(standing)
-        inside = np.ones(len(self.centres), bool)
-        for a, b, c, d in hull.equations.astype(np.float32):
-            near = self.centres[inside] @ np.array([a, b, c]) + d <= self.settings.hull_margin
-            inside[np.flatnonzero(inside)[~near]] = False
-        return inside
+        # By distance and not facet by facet: the hull of a ball has thousands of them.
+        scene = o3d.t.geometry.RaycastingScene()
+        scene.add_triangles(o3d.core.Tensor(standing.astype(np.float32)),
+                            o3d.core.Tensor(hull.simplices.astype(np.uint32)))  # fmt: skip
+        signed = scene.compute_signed_distance(o3d.core.Tensor(self.centres), nsamples=3)
+        return signed.numpy() <= self.settings.hull_margin
 
 
 def _hull_mask(mask: np.ndarray) -> np.ndarray:
