@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+_OURS = re.compile(r".+-[0-9a-f]{16}\.(npz|part)")
 
 
 def digest(*parts: Any) -> str:
@@ -33,7 +35,7 @@ class Cache:
         try:
             with np.load(path, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
-        except (OSError, ValueError, zipfile.BadZipFile):
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
             return None
 
     def save(self, stage: str, key: str, **arrays: NDArray[Any]) -> None:
@@ -47,5 +49,9 @@ class Cache:
         os.replace(beside, self.folder / f"{stage}-{key}.npz")
 
     def clear(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove what was kept, and the folder if nothing else is in it: it may be the user's."""
+        for file in self.folder.glob("*-*"):
+            if _OURS.fullmatch(file.name):
+                file.unlink(missing_ok=True)
+        if self.folder.is_dir() and not any(self.folder.iterdir()):
+            self.folder.rmdir()

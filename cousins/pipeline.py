@@ -15,7 +15,7 @@ import numpy as np
 from cousins import __version__, pack, scanning
 from cousins.cache import Cache
 from cousins.capture import open_capture
-from cousins.errors import PackError, PartlyFailedError, ScanError, UsageError
+from cousins.errors import CaptureError, PackError, PartlyFailedError, ScanError, UsageError
 from cousins.native import require
 from cousins.pack_reader import MAX_ASSET
 from cousins.progress import Progress, silent
@@ -192,10 +192,14 @@ def scan(
     cache = Cache(pack_path.with_name(pack_path.name + ".scan"))
     run = scanning.Run(capture, settings or scanning.Settings(), cache, progress)
     run.warnings += capture.warnings
-    world = scanning.find_world(run)
-    fine = scanning.fuse(run, world)
-    shapes = scanning.carve_all(run, world, scanning.segment(run, world, fine))
-    scene = scanning.assemble(run, world, fine, shapes)
+    try:
+        world = scanning.find_world(run)
+        fine = scanning.fuse(run, world)
+        shapes = scanning.carve_all(run, world, scanning.segment(run, world, fine))
+        scene = scanning.assemble(run, world, fine, shapes)
+    except (CaptureError, ScanError):
+        cache.clear()  # there is nothing to go on with: it would fail so again
+        raise
     progress("settling", 0, 1)
     scene, remedies = steady(lift(scene))
     settled = settle(scene)

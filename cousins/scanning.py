@@ -239,7 +239,7 @@ def bake_all(run: Run, world: World, shapes: list[Shape]) -> list[Mesh]:
     """The shapes' meshes with textures, baked in one pass over the frames."""
 
     def make() -> dict[str, Any]:
-        bakers = [Baker(s.mesh) for s in shapes]
+        bakers = [Baker(s.mesh, s.segment.base) for s in shapes]
         drift = []
         for frame in run.frames("texture", run.every):
             depth = clean(frame, run.settings.max_range)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cousins.reconstruct.tsdf import Surface
-from cousins.segment.supports import inside
+from cousins.segment.supports import area, inside
 from cousins.types import Array, Support
 
 SHEET_HEIGHT = 0.03  # level and lower than this may be paper, a magazine, a book, m
@@ -63,7 +63,9 @@ def fit_ground(surface: Surface, support: Support) -> Ground:
     level &= np.all((surface.vertices[:, :2] > low) & (surface.vertices[:, :2] < high), axis=1)
     points = surface.vertices[level]
     centre = polygon.mean(0)
-    if len(points) < 500:
+    cells = np.unique(np.floor(points[:, :2] / 0.05), axis=0)
+    # A bend fitted to a corner of a surface would run off over the rest of it.
+    if len(points) < 500 or len(cells) * 0.05**2 < 0.25 * area(polygon):
         return Ground(centre, np.array([support.height, 0, 0, 0, 0, 0.0]), 0.003)
     terms = _terms(points[:, :2] - centre)
     keep = np.ones(len(points), bool)
@@ -125,6 +127,8 @@ class Geometric:
             if not self._is_object(points[member], height[member], support):
                 continue
             base = float(np.median(ground(points[member, :2])))
+            if support.kind == "floor":
+                base = _floor_near(surface, points[member], base)
             notes = _notes(height[member], ground)
             seen = points[member], normals[member], colours[member]
             found.append(Segment(*seen, support, base, ground.noise, notes))
@@ -223,25 +227,47 @@ def _with_rims(points: Array, height: Array, labels: np.ndarray) -> np.ndarray:
 
 
 def _enclosed_joined(points: Array, labels: np.ndarray) -> np.ndarray:
-    """Join what lies within another's outline and touches it: the inside of a bowl is the bowl."""
-    import cv2
+    """Join what a ring of another surrounds and touches: the inside of a bowl is the bowl.
+
+    Surrounded from above, that is: not merely within a convex outline, where a small thing may
+    lie in the crook of a large one.
+    """
+    from scipy.ndimage import binary_closing, binary_fill_holes
     from scipy.spatial import KDTree
 
     labels = labels.copy()
+    cell, rim = 0.005, 4
     sizes = np.bincount(labels[labels >= 0], minlength=1)
     by_size = [int(i) for i in np.argsort(-sizes, kind="stable")]
     for i, outer in enumerate(by_size):
         theirs = points[labels == outer]
-        if len(theirs) < 3:
+        if not len(theirs):
             continue
-        outline = np.asarray(cv2.convexHull(theirs[:, :2].astype(np.float32))[:, 0], float)
+        low = theirs[:, :2].min(0)
+        spots = ((theirs[:, :2] - low) / cell).astype(int) + rim
+        ring = np.zeros(spots.max(0) + 1 + rim, bool)
+        ring[spots[:, 0], spots[:, 1]] = True
+        filled = np.asarray(binary_fill_holes(binary_closing(ring, iterations=2)))
         for inner in by_size[i + 1 :]:
             mine = points[labels == inner]
-            if not len(mine) or inside(outline, mine[:: 1 + len(mine) // 200, :2]).mean() < 0.9:
+            if not len(mine):
                 continue
-            if KDTree(theirs).query(mine)[0].min() < 0.02:
+            spots = ((mine[:, :2] - low) / cell).astype(int) + rim
+            known = np.all((spots >= 0) & (spots < ring.shape), axis=1)
+            within = np.zeros(len(mine), bool)
+            within[known] = filled[spots[known, 0], spots[known, 1]]
+            if within.mean() > 0.9 and KDTree(theirs).query(mine)[0].min() < 0.02:
                 labels[labels == inner] = outer
     return labels
+
+
+def _floor_near(surface: Surface, points: Array, height: float) -> float:
+    """Height of the floor round a thing, which a room's floor as a whole is too rough for, m."""
+    low, high = points[:, :2].min(0) - 0.1, points[:, :2].max(0) + 0.1
+    v = surface.vertices
+    near = np.all((v[:, :2] > low) & (v[:, :2] < high), axis=1) & (np.abs(v[:, 2] - height) < 0.04)
+    near &= surface.normals[:, 2] > 0.95
+    return float(np.median(v[near, 2])) if near.sum() > 200 else height
 
 
 def _notes(height: Array, ground: Ground) -> tuple[str, ...]:

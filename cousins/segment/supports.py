@@ -112,6 +112,12 @@ def inside(polygon: Array, xy: Array, margin: float = 0.0) -> np.ndarray:
                      for x, y in xy], bool)  # fmt: skip
 
 
+def area(polygon: Array) -> float:
+    """Of a simple polygon (k, 2), m²."""
+    a, b = polygon, np.roll(polygon, -1, axis=0)
+    return abs(float(np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]))) / 2
+
+
 def _overlap(a: Array, b: Array) -> bool:
     return bool(inside(a, b).mean() > 0.3 or inside(b, a).mean() > 0.3)
 

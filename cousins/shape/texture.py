@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from cousins.types import Array, Frame, Mesh
 
+FOOT = 0.005  # height over the support under which pixels mix thing and support, m
+SKIN = 0.008  # how far a pixel's depth may lie off the surface that it colours, m
 TEXEL = 0.0008  # of an object's texture, m: about a pixel of a phone's picture at arm's length
 
 
@@ -141,9 +143,13 @@ def _morton(points: Array) -> np.ndarray:
 
 @dataclass
 class Baker:
-    """Collects colour for one mesh (in the world) from frames that are added one by one."""
+    """Collects colour for one mesh (in the world) from frames that are added one by one.
+
+    base: height of what it stands on, m; so close above it pixels mix the two.
+    """
 
     mesh: Mesh
+    base: float = -np.inf
     atlas: Atlas = field(init=False)
     points: NDArray[np.float32] = field(init=False)
     normals: NDArray[np.float32] = field(init=False)
@@ -166,7 +172,7 @@ class Baker:
         to_eye = pose[:3, 3].astype(np.float32) - self.points
         distance = np.linalg.norm(to_eye, axis=1)
         cosine = np.einsum("ij,ij->i", to_eye, self.normals) / distance
-        facing = np.flatnonzero(cosine > 0.25)
+        facing = np.flatnonzero((cosine > 0.25) & (self.points[:, 2] > self.base + FOOT))
         camera = np.linalg.inv(pose).astype(np.float32)
         p = self.points[facing] @ camera[:3, :3].T + camera[:3, 3]
         front = p[:, 2] > 0.05
@@ -177,7 +183,7 @@ class Baker:
         facing, p, u, v = facing[seen], p[seen], u[seen], v[seen]
         d = depth[(v + 0.5).astype(int), (u + 0.5).astype(int)]
         # What hides the texel lies in front of it; edges of depth are unknown and so left out.
-        visible = (d > 0) & (np.abs(d - p[:, 2]) < 0.01)
+        visible = (d > 0) & (np.abs(d - p[:, 2]) < SKIN)
         facing, p = facing[visible], p[visible]
         if frame.colour_from_depth is not None:
             p = p @ frame.colour_from_depth[:3, :3].T + frame.colour_from_depth[:3, 3]
