@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cousins.errors import PackError
+
 _OURS = re.compile(r".+-[0-9a-f]{16}\.(npz|part)")
 
 
@@ -39,8 +41,16 @@ class Cache:
             return None
 
     def save(self, stage: str, key: str, **arrays: NDArray[Any]) -> None:
-        """Keep a finished stage; one of the same name with another key is dropped."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Keep a finished stage; one of the same name with another key is dropped.
+
+        Raises PackError where a file has the folder's name.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise PackError(
+                f"{self.folder}: a file lies where finished stages wait: choose another output"
+            ) from None
         beside = self.folder / f"{stage}-{key}.part"
         with beside.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
