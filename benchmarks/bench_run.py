@@ -5,22 +5,24 @@ Both step the same number of simulations by turns, so that what else the machine
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
+from pathlib import Path
 
 import numpy as np
 from clutter import clutter, table
 from mujoco.batch import Batch
 
+from cousins import pack
 from cousins.engines.cpu import Cpu
 from cousins.scene import build, compile_model
 from cousins.variation.family import chunk, joined
 from cousins.variation.sampling import source
 
 
-def main(n: int = 128, turns: int = 6, steps: int = 50) -> None:
+def main(n: int, of: Path | None, turns: int = 6, steps: int = 50) -> None:
     """Step family and twin by turns and print the ratio."""
-    scene = clutter()
+    scene = clutter() if of is None else pack.load_scene(pack.read(of))
     drawn_from = source(scene, seed=0)
     family = joined(drawn_from, [chunk(drawn_from, range(n))])
     running = Cpu()(family)
@@ -39,11 +41,16 @@ def main(n: int = 128, turns: int = 6, steps: int = 50) -> None:
     mine, theirs = (np.median([r[k] for r in rates]) for k in ("family", "twin"))
     ratio = float(np.median([r["family"] / r["twin"] for r in rates]))
     table(
-        f"run: {n} cousins {mine:,.0f} steps/s, bare batch of the twin {theirs:,.0f} steps/s, "
+        f"run {of.name if of else 'clutter'}: {n} cousins {mine:,.0f} steps/s, "
+        f"bare batch of the twin {theirs:,.0f} steps/s, "
         f"{running.contacts().mean():.0f} contacts a cousin",
         [("family over bare batch", ratio, "steps/s", 0.9, False)],
     )
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-n", type=int, default=1000)
+    parser.add_argument("--pack", type=Path)
+    arguments = parser.parse_args()
+    main(arguments.n, arguments.pack)
