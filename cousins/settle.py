@@ -9,10 +9,11 @@ import numpy as np
 
 from cousins.mesh import matrix_from_quaternion
 from cousins.scene import build, compile_model
-from cousins.types import Array, Asset, Scene
+from cousins.types import Array, Asset, Mesh, Scene
 
 CREEP = 1.0  # s of motion without momentum: overlaps part and gaps close, but nothing rolls
 WATCH = 2.0  # s of free motion over which drift is measured
+BASE = 0.004  # thickness of a base, m
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,11 @@ def steady(scene: Scene) -> tuple[Scene, dict[str, str]]:
     remedies by name.
 
     A foot that was hardly seen makes a thing rock or fall that in truth stood. It first gets a
-    flat foot as wide as its lowest part, then its convex hull to stand on.
+    flat foot as wide as its lowest part, then its convex hull to stand on, and last a base as wide
+    as itself.
     """
     remedies: dict[str, str] = {}
-    for remedy, change in (("a flat foot", _with_foot), ("its convex hull", _with_hull)):
+    for remedy, change in _REMEDIES:
         result = settle(scene)
         restless = (result.moved > 0.01) | (result.turned > np.radians(8)) | (result.drift > 0.002)
         if not restless.any():
@@ -81,18 +83,48 @@ def _with_foot(asset: Asset) -> Asset:
     """The asset with one more convex part: its lowest tenth (1 to 2 cm), let down to the ground."""
     from cousins.shape.convex import convex_hull
 
-    vertices = asset.visual.vertices
-    bottom, height = vertices[:, 2].min(), np.ptp(vertices[:, 2])
-    low = vertices[vertices[:, 2] < bottom + np.clip(height / 10, 0.01, 0.02)]
-    ground = np.column_stack([low[:, :2], np.full(len(low), bottom)])
-    foot = convex_hull(np.vstack([low, ground]))
+    low = _below(asset.visual, float(np.clip(asset.size[2] / 10, 0.01, 0.02)))
+    foot = convex_hull(np.vstack([low, _let_down(low, asset)]))
     return replace(asset, primitive=None, parts=(*asset.parts, foot))
+
+
+def _below(mesh: Mesh, height: float) -> Array:
+    """(n, 3) the mesh's vertices up to `height` above its lowest, and its section there."""
+    z = mesh.vertices[:, 2] - mesh.vertices[:, 2].min() - height
+    edges = mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    edges = edges[(z[edges[:, 0]] < 0) & (z[edges[:, 1]] >= 0)]
+    a, b = edges.T
+    share = (z[a] / (z[a] - z[b]))[:, None]
+    section = (1 - share) * mesh.vertices[a] + share * mesh.vertices[b]
+    return np.vstack([mesh.vertices[z < 0], section])
+
+
+def _let_down(points: Array, asset: Asset, rise: float = 0.0) -> Array:
+    """Points (n, 3) at `rise` metres above the asset's lowest."""
+    bottom = asset.visual.vertices[:, 2].min() + rise
+    return np.column_stack([points[:, :2], np.full(len(points), bottom)])
 
 
 def _with_hull(asset: Asset) -> Asset:
     from cousins.shape.convex import convex_hull
 
     return replace(asset, primitive=None, parts=(convex_hull(asset.visual.vertices),))
+
+
+def _with_base(asset: Asset) -> Asset:
+    """The asset with a plate under it, as wide as itself: its weight cannot be beside that."""
+    from cousins.shape.convex import convex_hull
+
+    all_ = asset.visual.vertices
+    base = convex_hull(np.vstack([_let_down(all_, asset), _let_down(all_, asset, BASE)]))
+    return replace(asset, primitive=None, parts=(*asset.parts, base))
+
+
+_REMEDIES = (
+    ("a flat foot", _with_foot),
+    ("its convex hull", _with_hull),
+    ("a base as wide as itself", _with_base),
+)
 
 
 def angle(a: Array, b: Array) -> Array:
