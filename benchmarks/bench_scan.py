@@ -179,9 +179,12 @@ def show(console: Console, result: dict[str, Any]) -> None:
         if row.key not in result:
             continue
         value = result[row.key]
-        met = row.target is None or (value <= row.target if row.less else value >= row.target)
-        target = "" if row.target is None else f"{'≤' if row.less else '≥'} {row.target:g}"
-        verdict = "" if row.target is None else ("met" if met else "MISSED")
+        # The targets were set for a capture of a known size, and so of a known truth.
+        goal = row.target if result["truth"] else None
+        target = verdict = ""
+        if goal is not None:
+            target = f"{'≤' if row.less else '≥'} {goal:g}"
+            verdict = "met" if (value <= goal if row.less else value >= goal) else "MISSED"
         table.add_row(row.name, f"{value:.{row.digits}f} {row.unit}".strip(), target, verdict)
     console.print(table)
     each = Table("true", "found", "chamfer", "95%", "F", "hull", "centre", title="mm, or a ratio")
