@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import trimesh
-from examples import mesh_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +10,7 @@ from cousins import physics
 from cousins.distributions import LogNormal, Uniform, from_json, to_json
 from cousins.mesh import matrix_from_quaternion, principal, quaternion_from_matrix
 from cousins.types import Primitive
+from examples import mesh_of
 
 UNIT = (1.0, 0.0, 0.0, 0.0)
 SHAPES = [
