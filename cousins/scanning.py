@@ -15,7 +15,7 @@ from cousins.cache import Cache, digest
 from cousins.errors import ScanError
 from cousins.mesh import quaternion_from_matrix, solid_moments
 from cousins.progress import Progress
-from cousins.reconstruct.depth import clean, points, transform
+from cousins.reconstruct.depth import clean, coarser, points, transform
 from cousins.reconstruct.tsdf import Region, Surface, Tsdf
 from cousins.segment import Segmenter
 from cousins.segment.geometric import FINE, Geometric, Segment, connected, fit_ground
@@ -95,7 +95,9 @@ def find_world(run: Run) -> World:
     every = run.every
     arrays = run.stage(
         "overview",
-        lambda: vars(fuse(run.frames("overview", every), np.eye(4))),
+        lambda: vars(
+            fuse((coarser(f, 320) for f in run.frames("overview", every)), np.eye(4))
+        ),
         asdict(fuse), every,
     )  # fmt: skip
     world = orient(run.capture, Surface(**arrays))

@@ -89,7 +89,7 @@ def _numbers(values: object) -> str:
 
 def _visual(root: ET.Element) -> None:
     visual = ET.SubElement(root, "visual")
-    ET.SubElement(visual, "headlight", ambient="0.6 0.6 0.6", diffuse="0.4 0.4 0.4",
+    ET.SubElement(visual, "headlight", ambient="0.52 0.52 0.52", diffuse="0.38 0.38 0.38",
                   specular="0 0 0")  # fmt: skip
     ET.SubElement(visual, "global", offwidth="1920", offheight="1440", azimuth="90",
                   elevation="-35")  # fmt: skip

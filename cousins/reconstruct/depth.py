@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,13 +60,36 @@ def registered_colour(frame: Frame) -> NDArray[np.uint8]:
     h, w = frame.depth.shape
     if frame.colour_from_depth is None:
         return np.asarray(cv2.resize(frame.colour, (w, h), interpolation=cv2.INTER_AREA), np.uint8)
-    k, c = frame.depth_intrinsics, frame.colour_intrinsics
-    v, u = np.mgrid[0:h, 0:w]
-    z = np.where(frame.depth > 0, frame.depth, 10.0).astype(float)
-    p = np.stack([(u - k.cx) / k.fx * z, (v - k.cy) / k.fy * z, z], -1).reshape(-1, 3)
-    x, y, z = transform(frame.colour_from_depth, p).T
-    column = (x / z * c.fx + c.cx).reshape(h, w).astype(np.float32)
-    row = (y / z * c.fy + c.cy).reshape(h, w).astype(np.float32)
+    pose, c = frame.colour_from_depth, frame.colour_intrinsics
+    rays = _rays(frame.depth_intrinsics, h, w) @ pose[:3, :3].T.astype(np.float32)
+    z = np.where(frame.depth > 0, frame.depth, 10.0).astype(np.float32)
+    x, y, far = (z * rays[..., i] + np.float32(pose[i, 3]) for i in range(3))
+    column, row = x / far * np.float32(c.fx) + c.cx, y / far * np.float32(c.fy) + c.cy
     edge = cv2.BORDER_REPLICATE
     image = cv2.remap(frame.colour, column, row, cv2.INTER_LINEAR, borderMode=edge)
     return np.asarray(image, np.uint8)
+
+
+@lru_cache(maxsize=2)
+def _rays(k: Intrinsics, height: int, width: int) -> NDArray[np.float32]:
+    """(h, w, 3) each pixel's ray, of depth 1."""
+    v, u = np.mgrid[0:height, 0:width]
+    rays = np.stack([(u - k.cx) / k.fx, (v - k.cy) / k.fy, np.ones_like(u)], -1)
+    return rays.astype(np.float32)
+
+
+def coarser(frame: Frame, width: int) -> Frame:
+    """The frame with every second, third, ... depth pixel, at most `width` columns of them."""
+    step = -(-frame.depth.shape[1] // width)
+    if step == 1:
+        return frame
+    depth = np.ascontiguousarray(frame.depth[::step, ::step])
+    sure = frame.confidence
+    k = frame.depth_intrinsics
+    h, w = depth.shape
+    return replace(
+        frame,
+        depth=depth,
+        depth_intrinsics=Intrinsics(w, h, k.fx / step, k.fy / step, k.cx / step, k.cy / step),
+        confidence=None if sure is None else np.ascontiguousarray(sure[::step, ::step]),
+    )
