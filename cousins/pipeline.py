@@ -193,6 +193,7 @@ def scan(
     run = scanning.Run(capture, settings or scanning.Settings(), cache, progress)
     run.warnings += capture.warnings
     try:
+        scanning.refine_poses(run)
         world = scanning.find_world(run)
         fine = scanning.fuse(run, world)
         shapes = scanning.carve_all(run, world, scanning.segment(run, world, fine))

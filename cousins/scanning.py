@@ -16,6 +16,7 @@ from cousins.errors import ScanError
 from cousins.mesh import quaternion_from_matrix, solid_moments
 from cousins.progress import Progress
 from cousins.reconstruct.depth import clean, coarser, points, transform
+from cousins.reconstruct.poses import Refine
 from cousins.reconstruct.tsdf import Region, Surface, Tsdf
 from cousins.segment import Segmenter
 from cousins.segment.geometric import FINE, Geometric, Segment, connected, fit_ground
@@ -42,6 +43,7 @@ class Settings:
     min_observed: float = 0.2  # of an object's surface, or it is left in the background
     carving: Carving = Carving()
     convex: Convex = Convex()
+    refine: Refine | None = Refine()  # poses; None leaves them as they are
     segmenter: Segmenter = Geometric()
 
 
@@ -86,6 +88,24 @@ class Run:
             if (done - 1) % every == 0:
                 yield frame
             self.progress(stage, done, total)
+
+
+def refine_poses(run: Run) -> None:
+    """Let the frames' poses agree with one another, from here on."""
+    refine, capture = run.settings.refine, run.capture
+    if refine is None:
+        return
+    arrays = run.stage("poses", lambda: vars(refine(run.frames("poses"), capture.poses)),
+                       asdict(refine))  # fmt: skip
+    poses = arrays["poses"]
+
+    def frames() -> Iterator[Frame]:
+        for frame in capture.frames():
+            yield replace(frame, world_from_camera=poses[frame.index])
+
+    run.capture = replace(capture, poses=poses, frames=frames)
+    run.checks["frames_apart_mm"] = round(1000 * float(arrays["before"]), 2)
+    run.checks["frames_apart_after_refinement_mm"] = round(1000 * float(arrays["after"]), 2)
 
 
 def find_world(run: Run) -> World:
@@ -384,7 +404,7 @@ def _asset(
     centre, inertia = physics.mass_moments(physics.moments(mesh, primitive), mass.mode, shell.mode)
     words = "×".join(f"{1000 * s:.0f}" for s in sorted(size))
     # Close to the support depth cannot part the two: the thing stands on the support's own height.
-    on = np.array([*position[:2], shape.segment.support.height + size[2] / 2])
+    on = position + [0, 0, shape.segment.support.height - shape.segment.base]
     return Asset(
         name=name,
         label=f"{kind}-like, {words} mm",

@@ -72,7 +72,10 @@ class Tsdf:
             if not depth.any():
                 continue
             colour = registered_colour(frame)
-            intrinsics = o3c.Tensor(frame.depth_intrinsics.matrix)
+            # Open3D drops the fraction of a pixel's position: its centres lie at halves. Taken for
+            # ours, a table seen from a metre away sinks by two millimetres.
+            half = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
+            intrinsics = o3c.Tensor(frame.depth_intrinsics.matrix + half)
             pose = o3c.Tensor(np.linalg.inv(world_from_capture @ frame.world_from_camera))
             image = Image(o3c.Tensor(depth))
             blocks = grid.compute_unique_block_coordinates(
