@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +47,9 @@ class Refine:
 
     keyframes: at most so many frames are held against one another; the rest go along with them.
     width: of the depth images it works on, pixels. pairs: frames that each frame is held against.
-    samples: points a frame. max_range: of depth, m. step, turn: how far the odometry may err from one frame to
-    the next, m and rad: a random walk, so that the first frames are the most sure, and the scene
-    stays where they put it.
+    samples: points a frame. max_range: of depth, m. step, turn: how far the odometry may err from
+    one frame to the next, m and rad: a random walk, so that the first frames are the most sure,
+    and the scene stays where they put it.
     """
 
     keyframes: int = 200
@@ -80,8 +81,10 @@ class Refine:
             return Refinement(poses, before, before)
         change = _twist(refined, first, centre)
         known, wanted = np.arange(0, len(poses), every), np.arange(len(poses))
-        change = np.stack([np.interp(wanted, known, c) for c in change.T], 1).astype(float)
-        moved = [_apply(c, pose, centre) for c, pose in zip(change, poses, strict=True)]
+        between = [np.asarray(np.interp(wanted, known, c), float) for c in change.T]
+        moved = [
+            _apply(c, pose, centre) for c, pose in zip(np.stack(between, 1), poses, strict=True)
+        ]
         return Refinement(np.stack(moved), before, after)
 
     def _view(self, frame: Frame, rng: np.random.Generator) -> View:
@@ -227,11 +230,11 @@ def _inside(camera: Intrinsics, world: Array, camera_from_world: Array) -> float
     return float(inside.mean())
 
 
-def _apply(change: Array, pose: Array, centre: Array) -> Array:
+def _apply(change: NDArray[Any], pose: Array, centre: Array) -> Array:
     """The pose after a small rotation vector about `centre` and a translation, in the world."""
     from scipy.spatial.transform import Rotation
 
-    turn = np.asarray(Rotation.from_rotvec(change[:3]).as_matrix(), float)
+    turn = np.array(Rotation.from_rotvec(change[:3]).as_matrix(), float)
     out = np.eye(4)
     out[:3, :3] = turn @ pose[:3, :3]
     out[:3, 3] = turn @ (pose[:3, 3] - centre) + centre + change[3:]

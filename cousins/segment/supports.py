@@ -81,6 +81,11 @@ def _components(layer: Array, min_area: float) -> list[tuple[Array, np.ndarray, 
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
     closed = cv2.morphologyEx(image, cv2.MORPH_CLOSE, disc)
     closed = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    # A chair's rail at a table's height is no part of the table, unless all of it is as narrow.
+    broad = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (11, 11))
+    opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, broad)
+    if opened.sum() > 0.8 * closed.sum():
+        closed = opened
     contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     pieces = []
     for contour in contours:

@@ -1,4 +1,5 @@
-"""From a capture's own world to the pack's: z up, level with the main support, floor at zero."""
+"""From a capture's own world to the pack's: z up, level with the main support, the
+lowest support at zero, the origin where the cameras look."""
 
 from __future__ import annotations
 
@@ -60,7 +61,7 @@ def orient(capture: Capture, coarse: Surface) -> World:
         pose, surface = turn @ pose, moved(surface, turn)
         supports = _supports(capture, surface, pose)
     shift = np.eye(4)
-    shift[:2, 3] = -_main(supports).polygon.mean(0)
+    shift[:2, 3] = -_looked_at(pose @ capture.poses, _main(supports))
     shift[2, 3] = -supports[0].height
     pose, surface = shift @ pose, moved(surface, shift)
     supports = tuple(
@@ -68,6 +69,20 @@ def orient(capture: Capture, coarse: Surface) -> World:
         for s in supports
     )
     return World(pose, surface, supports, find_walls(surface), tilt, source)
+
+
+def _looked_at(poses: Array, support: Support) -> Array:
+    """(2,) where on a support the cameras look: the origin.
+
+    Not the middle of its polygon, whose corners jump with the last bit of the fusion.
+    """
+    eye, forward = poses[:, :3, 3], poses[:, :3, 2]
+    down = (forward[:, 2] < -0.1) & (eye[:, 2] > support.height)
+    if not down.any():
+        return np.asarray(np.median(eye[:, :2], axis=0))
+    reach = (support.height - eye[down, 2]) / forward[down, 2]
+    spots = eye[down, :2] + reach[:, None] * forward[down, :2]
+    return np.asarray(np.median(spots, axis=0))
 
 
 def _supports(capture: Capture, surface: Surface, pose: Array) -> tuple[Support, ...]:
