@@ -132,8 +132,9 @@ class Refine:
 
     def _matches(
         self, views: list[View], i: int, j: int, poses: Array, reach: float
-    ) -> tuple[Array, Array, Array]:
-        """World points (k, 3) of frame i, normals (k, 3) of j there, and distances (k,)."""
+    ) -> tuple[Array, Array, Array, Array]:
+        """World points (k, 3) of frame i, normals (k, 3) of j there, distances (k,), and trust
+        (k,): the noise of depth grows with its square past a metre (Khoshelham 2012)."""
         a, b = views[i], views[j]
         relative = (np.linalg.inv(poses[j]) @ poses[i]).astype(np.float32)
         p = a.sample @ relative[:3, :3].T + relative[:3, 3]
@@ -152,7 +153,8 @@ class Refine:
         distance = (offset * normal).sum(1)[good].astype(float)
         rotation = poses[j, :3, :3]
         world = p[good].astype(float) @ rotation.T + poses[j, :3, 3]
-        return world, normal[good].astype(float) @ rotation.T, distance
+        trust = np.maximum(1.0, p[good, 2].astype(float)) ** -4
+        return world, normal[good].astype(float) @ rotation.T, distance, trust
 
     def _residual(self, views: list[View], pairs: NDArray[np.int64], poses: Array) -> float:
         every = [np.abs(self._matches(views, i, j, poses, self.reach)[2]) for i, j in pairs]
@@ -175,12 +177,12 @@ class Refine:
             return poses
         sigma = max(0.001, 1.4826 * float(np.median(every)))
         # Neighbouring pixels err alike (the depth is upsampled and smoothed): they count less.
-        trust = 1 / (20 * sigma**2)
+        alike = 1 / (20 * sigma**2)
         hessian, gradient = np.zeros((n, n, 6, 6)), np.zeros((n, 6))
-        for (i, j), (x, normal, r) in zip(pairs, matches, strict=True):
+        for (i, j), (x, normal, r, trust) in zip(pairs, matches, strict=True):
             if len(r) < 20:
                 continue
-            weight = trust * (1 - np.minimum(1, (r / (4.685 * sigma)) ** 2)) ** 2
+            weight = alike * trust * (1 - np.minimum(1, (r / (4.685 * sigma)) ** 2)) ** 2
             jacobian = np.hstack([np.cross(x - centre, normal), normal])
             block = (jacobian * weight[:, None]).T @ jacobian
             slope = jacobian.T @ (weight * r)

@@ -12,7 +12,7 @@ from cousins.reconstruct.depth import transform
 from cousins.reconstruct.gravity import estimate_up, rotation_to_z
 from cousins.reconstruct.tsdf import Surface
 from cousins.segment.geometric import fit_ground
-from cousins.segment.supports import Supports, find_walls
+from cousins.segment.supports import Supports, find_walls, inside
 from cousins.types import Array, Capture, Support, Wall
 
 MAX_TILT = np.radians(
@@ -78,11 +78,10 @@ def _looked_at(poses: Array, support: Support) -> Array:
     """
     eye, forward = poses[:, :3, 3], poses[:, :3, 2]
     down = (forward[:, 2] < -0.1) & (eye[:, 2] > support.height)
-    if not down.any():
-        return np.asarray(np.median(eye[:, :2], axis=0))
     reach = (support.height - eye[down, 2]) / forward[down, 2]
     spots = eye[down, :2] + reach[:, None] * forward[down, :2]
-    return np.asarray(np.median(spots, axis=0))
+    spots = spots[inside(support.polygon, spots)]
+    return np.asarray(np.median(spots if len(spots) else support.polygon, axis=0))
 
 
 def _supports(capture: Capture, surface: Surface, pose: Array) -> tuple[Support, ...]:
