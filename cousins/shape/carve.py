@@ -35,7 +35,7 @@ class Carving:
     most: float = 0.005
     truncation: float = 0.012
     behind: float = 0.012
-    foot: float = 0.010
+    foot: float = 0.006
     hull_margin: float = 0.004
     min_views: float = 2.0
     share_of_views: float = 0.1
