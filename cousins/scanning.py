@@ -76,6 +76,13 @@ class Run:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
         return arrays
 
+    def views(self, wanted: int) -> float:
+        """In how many frames a thing must have been seen: `wanted`, or all if there are fewer.
+
+        Half a frame less, since some hold the weight to be over it and some to be at least it.
+        """
+        return min(wanted, len(self.capture)) - 0.5
+
     @property
     def every(self) -> int:
         """Each how-manieth frame is used where not all are."""
@@ -111,7 +118,7 @@ def refine_poses(run: Run) -> None:
 def find_world(run: Run) -> World:
     """Fuse coarsely; find up, supports and walls."""
     s = run.settings
-    fuse = Tsdf(s.coarse_voxel, 4 * s.coarse_voxel, s.max_range, 2.0)
+    fuse = Tsdf(s.coarse_voxel, 4 * s.coarse_voxel, s.max_range, run.views(2))
     every = run.every
     arrays = run.stage(
         "overview",
@@ -137,7 +144,8 @@ def fuse(run: Run, world: World) -> Surface:
             high = np.append(support.polygon.max(0) + 0.06,
                              support.height + run.settings.headroom)  # fmt: skip
             regions.append(Region(low, high))
-    make = Tsdf(run.settings.voxel, 4 * run.settings.voxel, run.settings.max_range)
+    s = run.settings
+    make = Tsdf(s.voxel, 4 * s.voxel, s.max_range, run.views(3))
     if not regions:
         raise ScanError(f"{run.capture.path}: only an empty floor was seen; film some objects")
     arrays = run.stage(
@@ -263,7 +271,8 @@ def carve_all(run: Run, world: World, segments: list[Segment]) -> list[Shape]:
     """Closed meshes of the segments, carved in one pass over the frames."""
 
     def make() -> dict[str, Any]:
-        grids = [Grid(s, run.settings.carving) for s in segments]
+        settings = replace(run.settings.carving, min_views=run.views(2))
+        grids = [Grid(s, settings) for s in segments]
         for frame in run.frames("carving", run.every):
             depth = clean(frame, run.settings.max_range)
             pose = world.world_from_capture @ frame.world_from_camera
