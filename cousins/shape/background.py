@@ -14,6 +14,7 @@ from cousins.shape.texture import merge, paint_vertices
 from cousins.types import Array, Mesh, Support
 
 TEXEL = 0.003  # of a table's picture, m
+FLAT = 0.03  # what is level, this near to a table and no object is drawn on it, m
 CLUSTER = 0.03  # size of the background's triangles, m
 
 
@@ -34,7 +35,7 @@ def _top(support: Support, fine: Surface, coarse: Surface, segments: list[Segmen
     import cv2
 
     floor = support.kind == "floor"
-    texel, source, band = (0.012, coarse, 0.05) if floor else (TEXEL, fine, 0.012)
+    texel, source, band = (0.012, coarse, 0.05) if floor else (TEXEL, fine, FLAT)
     low = support.polygon.min(0)
     width, height = (int(n) for n in np.ceil(np.ptp(support.polygon, axis=0) / texel) + 1)
     if width * height > 4_000_000 or width < 2 or height < 2:
