@@ -12,6 +12,8 @@ from cousins.scene import build, compile_model
 from cousins.types import Array, Asset, Mesh, Scene
 
 CREEP = 1.0  # s of motion without momentum: overlaps part and gaps close, but nothing rolls
+ROUNDS = 8  # of watching, at most
+STILL = 0.0005  # drift in WATCH seconds that counts as rest, m
 WATCH = 2.0  # s of free motion over which drift is measured
 BASE = 0.004  # thickness of a base, m
 
@@ -37,12 +39,18 @@ def settle(scene: Scene) -> Settled:
     for _ in range(int(CREEP / model.opt.timestep)):
         mujoco.mj_step(model, data)
         data.qvel *= 0.8
-    data.qvel[:] = 0
-    rest = data.qpos.copy()
-    mujoco.mj_forward(model, data)
-    penetration = max([0.0, *(-contact.dist for contact in data.contact)])
-    for _ in range(int(WATCH / model.opt.timestep)):
-        mujoco.mj_step(model, data)
+    # What still creeps or rocks is left to, until it does no more.
+    for _ in range(ROUNDS):
+        rest = data.qpos.copy()
+        mujoco.mj_resetData(model, data)
+        data.qpos[:] = rest
+        mujoco.mj_forward(model, data)
+        penetration = max([0.0, *(-contact.dist for contact in data.contact)])
+        for _ in range(int(WATCH / model.opt.timestep)):
+            mujoco.mj_step(model, data)
+        gone = np.linalg.norm((data.qpos - rest).reshape(-1, 7)[:, :3], axis=1)
+        if gone.max(initial=0.0) < STILL:
+            break
     seen, still, later = (q.reshape(-1, 7) for q in (start, rest, data.qpos))
     assets = tuple(
         replace(a, position=q[:3].copy(), quaternion=q[3:] / np.linalg.norm(q[3:]))
