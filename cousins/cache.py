@@ -53,7 +53,7 @@ class Cache:
             ) from None
         beside = self.folder / f"{stage}-{key}.part"
         with beside.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+            np.savez(file, allow_pickle=False, **arrays)
         for old in self.folder.glob(f"{stage}-*.npz"):
             old.unlink()
         os.replace(beside, self.folder / f"{stage}-{key}.npz")

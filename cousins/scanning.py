@@ -324,9 +324,9 @@ def bake_all(run: Run, world: World, shapes: list[Shape]) -> list[Mesh]:
             for baker in bakers:
                 baker.add(frame, depth, pose)
             drift.append(_height_residual(frame, depth, pose, world))
-        meshes = [b.bake(255 * s.segment.colours.mean(0)) for b, s in zip(bakers, shapes)]  # noqa: B905
         out: dict[str, Any] = {"drift": np.array(drift)}
-        for i, m in enumerate(meshes):
+        for i, (baker, s) in enumerate(zip(bakers, shapes, strict=True)):
+            m = baker.bake(255 * s.segment.colours.mean(0))
             out |= {f"{i}_uv": m.uv, f"{i}_texture": m.texture}
         return out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from cousins.types import Array, Support, Wall
 
 CELL = 0.02  # of the occupancy grids, m
 FLOOR_BAND = 0.08  # pieces of one floor may differ by this in height, m
+SHELF = 0.3  # a surface narrower than this is a shelf, m
 LEVEL = np.cos(np.radians(10))  # a highest-plane rule without this gate once chose one tilted 11°
 
 
@@ -143,14 +145,12 @@ def _named(found: list[tuple[float, Array, float]], cameras: Array) -> tuple[Sup
         found = [whole, *found[len(ground) :]]
     for z, polygon, _ in found:
         _, sides, _ = cv2.minAreaRect(polygon.astype(np.float32))
-        kind = (
-            "floor"
-            if floor and z - lowest < FLOOR_BAND
-            else ("shelf" if min(sides) < 0.3 else "table")
-        )
+        kind: Literal["floor", "table", "shelf"] = "shelf" if min(sides) < SHELF else "table"
+        if floor and z - lowest < FLOOR_BAND:
+            kind = "floor"
         counts[kind] += 1
         name = kind if counts[kind] == 1 else f"{kind}_{counts[kind]}"
-        supports.append(Support(name, kind, z, polygon))  # type: ignore[arg-type]
+        supports.append(Support(name, kind, z, polygon))
     return tuple(supports)
 
 

@@ -15,9 +15,7 @@ from cousins.segment.geometric import fit_ground
 from cousins.segment.supports import Supports, find_walls, inside
 from cousins.types import Array, Capture, Support, Wall
 
-MAX_TILT = np.radians(
-    2.5
-)  # of a table against gravity; more is a fault of the fit, not of the table
+MAX_TILT = np.radians(2.5)  # of a table against gravity; more is a fault of the fit
 
 
 @dataclass(frozen=True)

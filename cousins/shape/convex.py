@@ -144,7 +144,7 @@ def fit_primitive(mesh: Mesh, samples: int = 30000) -> tuple[Primitive, float] |
     points = rng.uniform(low - 0.002, high + 0.002, (samples, 3))
     inside = _occupied(mesh, points)
     best = max(
-        ((p, _overlap(points, inside, p)) for p in _candidates(mesh, volume, centre, low, high)),
+        ((p, _overlap(points, inside, p)) for p in _candidates(volume, centre, low, high)),
         key=lambda pair: pair[1],
     )
     return best if best[1] >= FIT else None
@@ -165,9 +165,7 @@ def round_off(mesh: Mesh, slack: float = 0.0015) -> Mesh:
     return replace(mesh, vertices=inner)
 
 
-def _candidates(
-    mesh: Mesh, volume: float, centre: Array, low: Array, high: Array
-) -> list[Primitive]:
+def _candidates(volume: float, centre: Array, low: Array, high: Array) -> list[Primitive]:
     middle, size = (low + high) / 2, high - low
     unit = (1.0, 0.0, 0.0, 0.0)
     out = []
