@@ -19,7 +19,7 @@ from cousins.errors import CaptureError, PackError, PartlyFailedError, ScanError
 from cousins.native import require
 from cousins.pack_reader import MAX_ASSET
 from cousins.progress import Progress, silent
-from cousins.settle import Settled, lift, settle, steady
+from cousins.settle import Settled, lift, steady
 from cousins.types import Family
 from cousins.variation.family import Chunk, chunk, joined, worst
 from cousins.variation.sampling import Settings, Source, source
@@ -202,8 +202,7 @@ def scan(
         cache.clear()  # there is nothing to go on with: it would fail so again
         raise
     progress("settling", 0, 1)
-    scene, remedies = steady(lift(scene))
-    settled = settle(scene)
+    settled, remedies = steady(lift(scene))
     run.warnings += [f"{name}: would not stand as scanned; it stands on {remedy}; film its lower "
                      "part" for name, remedy in remedies.items()]  # fmt: skip
     progress("settling", 1, 1)

@@ -65,17 +65,17 @@ def settle(scene: Scene) -> Settled:
     )
 
 
-def steady(scene: Scene) -> tuple[Scene, dict[str, str]]:
-    """The scene with a remedy for each object that does not stay where it was seen, and the
-    remedies by name.
+def steady(scene: Scene) -> tuple[Settled, dict[str, str]]:
+    """The scene settled, with a remedy for each object that does not stay where it was seen, and
+    the remedies by name.
 
     A foot that was hardly seen makes a thing rock or fall that in truth stood. It first gets a
     flat foot as wide as its lowest part, then its convex hull to stand on, and last a base as wide
     as itself.
     """
     remedies: dict[str, str] = {}
+    result = settle(scene)
     for remedy, change in _REMEDIES:
-        result = settle(scene)
         restless = (result.moved > 0.01) | (result.turned > np.radians(8)) | (result.drift > 0.002)
         if not restless.any():
             break
@@ -84,7 +84,8 @@ def steady(scene: Scene) -> tuple[Scene, dict[str, str]]:
             assets[i] = change(assets[i])
             remedies[assets[i].name] = remedy
         scene = replace(scene, assets=tuple(assets))
-    return scene, remedies
+        result = settle(scene)
+    return result, remedies
 
 
 def _with_foot(asset: Asset) -> Asset:
