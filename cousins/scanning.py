@@ -19,7 +19,8 @@ from cousins.reconstruct.depth import clean, coarser, points, transform
 from cousins.reconstruct.poses import Refine
 from cousins.reconstruct.tsdf import Region, Surface, Tsdf
 from cousins.segment import Segmenter
-from cousins.segment.geometric import FINE, Geometric, Segment, connected, fit_ground
+from cousins.segment.geometric import FINE, Geometric, Segment, fit_ground
+from cousins.segment.room import belongs, beneath, clusters_of, furniture, things_on_floor
 from cousins.segment.supports import inside
 from cousins.segment.world import World, orient
 from cousins.shape.background import background
@@ -136,9 +137,10 @@ def find_world(run: Run) -> World:
 def fuse(run: Run, world: World) -> Surface:
     """Fuse finely round the supports, and where something stands on the floor."""
     regions = []
+    clusters = clusters_of(world)
     for support in world.supports:
         if support.kind == "floor":
-            regions += _things_on_floor(world, support, run.settings.max_size)
+            regions += things_on_floor(clusters, support, run.settings.max_size)
         else:
             low = np.append(support.polygon.min(0) - 0.06, support.height - 0.03)
             high = np.append(support.polygon.max(0) + 0.06,
@@ -156,58 +158,17 @@ def fuse(run: Run, world: World) -> Surface:
     return Surface(**arrays)
 
 
-def _things_on_floor(world: World, floor: Support, max_size: float) -> list[Region]:
-    """Boxes round what rises from the floor and is no larger than an object."""
-    regions = []
-    for cluster in _clusters(world):
-        low, high = cluster.min(0), cluster.max(0)
-        alone = max(high - low) < max_size and low[2] < floor.height + 0.12
-        if alone and high[2] > floor.height + 0.06 and inside(floor.polygon, cluster[:, :2]).all():
-            low, high = low - 0.05, high + 0.05
-            low[2] = floor.height - 0.03
-            regions.append(Region(low, high))
-    return regions
-
-
-def _clusters(world: World, gap: float = 0.04, least: int = 60) -> list[Array]:
-    """What hangs together in the coarse surface once the supports' own layers are out of it."""
-    v = world.surface.vertices
-    free = np.ones(len(v), bool)
-    for support in world.supports:
-        layer = np.flatnonzero(np.abs(v[:, 2] - support.height) < 0.03)
-        free[layer[inside(support.polygon, v[layer, :2], 0.03)]] = False
-    points = v[free]
-    labels = connected(points, gap)
-    order = np.argsort(labels, kind="stable")
-    parts = np.split(points[order], np.flatnonzero(np.diff(labels[order])) + 1)
-    return [p for p in parts if len(p) >= least]
-
-
-def _furniture(world: World, support: Support, max_size: float) -> Array:
-    """(n, 3) coarse points of what reaches a support from below or beside, a chair's back say,
-    and so does not stand on it."""
-    height = support.height
-    found = [np.zeros((0, 3))]
-    for cluster in _clusters(world):
-        low, high = cluster.min(0), cluster.max(0)
-        if support.kind == "floor":
-            if max(high - low) > 1.3 * max_size:
-                found.append(cluster)
-        elif low[2] < height - 0.08 and high[2] > height + 0.02:
-            found.append(cluster)
-    return np.vstack(found)
-
-
 def segment(run: Run, world: World, fine: Surface) -> list[Segment]:
     """The objects' seen surfaces. Raises ScanError where there is none."""
     found: list[Segment] = []
+    clusters = clusters_of(world)
     for support in world.supports:
         above = tuple(s for s in world.supports if s.height > support.height + 0.05)
-        furniture = _furniture(world, support, run.settings.max_size)
+        legs = furniture(clusters, support, run.settings.max_size)
         found += [
             s
             for s in run.settings.segmenter(fine, support, above)
-            if not _belongs(s.points, furniture) and not _beneath(s, world.supports)
+            if not belongs(s.points, legs) and not beneath(s, world.supports)
         ]
     kept = []
     for s in found:
@@ -232,26 +193,6 @@ def segment(run: Run, world: World, fine: Surface) -> list[Segment]:
                     f"surface, at a depth noise of {1000 * ground.noise:.1f} mm"
                 )
     return kept
-
-
-def _beneath(segment: Segment, supports: tuple[Support, ...]) -> bool:
-    """Whether a segment lies under a higher support, where only its legs and shadows are seen."""
-    some = segment.points[:: 1 + len(segment.points) // 200, :2]
-    return any(
-        s.height > segment.support.height + 0.1 and inside(s.polygon, some, 0.05).mean() > 0.5
-        for s in supports
-    )
-
-
-def _belongs(points: Array, others: Array) -> bool:
-    """Whether most of a segment's points lie on other things."""
-    from scipy.spatial import KDTree
-
-    if not len(others):
-        return False
-    some = points[:: 1 + len(points) // 500]
-    distance, _ = KDTree(others).query(some, distance_upper_bound=0.025)
-    return bool(np.isfinite(distance).mean() > 0.5)
 
 
 def _names(supports: tuple[Support, ...]) -> str:
