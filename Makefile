@@ -21,7 +21,7 @@ smoke:  ## the slow tests: wheel, sdist and editable install, each in a fresh en
 	pytest -q -m slow
 
 bench:  ## the numbers of the README, each beside its yardstick
-	for file in benchmarks/bench_*.py; do $(PYTHON) $$file || exit 1; done
+	for name in scan augment run; do $(PYTHON) benchmarks/$$name.py || exit 1; done
 
 build:  ## the wheel and the source distribution, in dist/
 	$(PYTHON) -m build

@@ -236,7 +236,7 @@ def test_nothing_but_packs_is_left_beside_them(resumed, told, folder):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ycb_spread"])
 def test_scanned_household_objects_reach_their_targets(tmp_path, name):
-    """Five of five, none invented, and the numbers that benchmarks/bench_scan.py prints."""
+    """Five of five, none invented, and the numbers that benchmarks/scan.py prints."""
     path = sample(name)
     report = scan(path, tmp_path / "pack")
     assert report.seconds < 90

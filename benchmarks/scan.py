@@ -1,6 +1,6 @@
 """Scans captures with a known truth: time, memory, objects, shapes and rest, beside the targets.
 
-    python benchmarks/bench_scan.py [CAPTURE ...] [--captures DIR] [--json FILE] [--packs DIR]
+    python benchmarks/scan.py [CAPTURE ...] [--captures DIR] [--json FILE] [--packs DIR]
 
 The truth of a capture NAME is NAME.truth.json beside it, or truth.json in it; one without is
 scanned for its time alone. With no argument it is the bundled sample. Each scan runs in a process
