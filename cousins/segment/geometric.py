@@ -19,9 +19,11 @@ RIM = 0.010  # how far beside a sheet's top its sides may lie, m
 class Segment:
     """One object's seen surface: points, normals, colours (n, 3) in the world.
 
-    base: height of the support's surface under it, as seen there, m.
+    base: height of what it stands on, as seen under it, m.
     noise: of the depth after fusion, as seen on the support, m.
     notes: what could not be told, in plain words.
+    on: the index, among the segments it came with, of the one that it stands on or lies in; None
+    for the support itself.
     """
 
     points: Array
@@ -31,6 +33,7 @@ class Segment:
     base: float
     noise: float
     notes: tuple[str, ...] = ()
+    on: int | None = None
 
 
 @dataclass(frozen=True)
