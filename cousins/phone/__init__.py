@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from cousins import raycast
 from cousins.errors import CaptureError, MissingDependencyError, UsageError
 from cousins.mesh import quaternion_from_matrix
+from cousins.phone.bodies import middle
+from cousins.phone.truth import truth
 from cousins.progress import Progress, silent
 from cousins.scene import look_at
 from cousins.types import Array, Intrinsics
@@ -127,17 +129,6 @@ def film(
         shutil.rmtree(beside, ignore_errors=True)
         Path(f"{beside}.json").unlink(missing_ok=True)
     return folder
-
-
-def middle(model: mujoco.MjModel, data: mujoco.MjData) -> tuple[float, float, float]:
-    """The middle of the bounds of all movable bodies' geoms. Raises UsageError if there is none."""
-    triangles = [raycast.triangles(model, data, g)[0] for b in movable(model)
-                 for g in _visible(model, b)]  # fmt: skip
-    if not triangles:
-        raise UsageError("the model has no visible free body to film; give the walk a target")
-    points = np.concatenate(triangles).reshape(-1, 3)
-    x, y, z = (points.min(0) + points.max(0)) / 2
-    return float(x), float(y), float(z)
 
 
 def poses(phone: Phone, target: tuple[float, float, float]) -> Array:
@@ -282,74 +273,6 @@ def lamp_points(phone: Phone, true: Array) -> Array:
     turn, radius = 2.4 * np.arange(k), LAMP_RADIUS * np.sqrt(np.arange(k) / k)
     disc = np.stack([radius * np.cos(turn), radius * np.sin(turn), np.zeros(k)], axis=1)
     return aim[0] + LAMP + disc
-
-
-def truth(model: mujoco.MjModel, data: mujoco.MjData) -> dict[str, Any]:
-    """What a perfect scan would find, in the model's own world (z up): for `NAME.truth.json`.
-
-    support_height: of the static surface under the objects (the median, where they stand on
-    several); None if they stand on nothing. objects: one entry a free body, with the mesh of its
-    visible geoms; volume is None where that mesh is not closed.
-    """
-    objects = [_object(model, data, body) for body in movable(model)]
-    return {
-        "support_height": _support_height(model, data, objects),
-        "gravity_axis": [0, 0, 1],
-        "objects": [{**o, "vertices": o["vertices"].tolist()} for o in objects],
-    }
-
-
-def movable(model: mujoco.MjModel) -> list[int]:
-    """The ids of the bodies that a free joint carries."""
-    free = model.jnt_type == mujoco.mjtJoint.mjJNT_FREE
-    return model.jnt_bodyid[free].tolist()
-
-
-def _visible(model: mujoco.MjModel, body: int) -> list[int]:
-    """The visible geoms of a body and its children."""
-    mine = model.body_rootid[model.geom_bodyid] == model.body_rootid[body]
-    return np.flatnonzero(mine & np.isin(model.geom_group, raycast.VISIBLE)).tolist()
-
-
-def _object(model: mujoco.MjModel, data: mujoco.MjData, body: int) -> dict[str, Any]:
-    import trimesh
-
-    parts = []
-    for geom in _visible(model, body):
-        corners = raycast.triangles(model, data, geom)[0].reshape(-1, 3)
-        part = trimesh.Trimesh(np.round(corners, 7), np.arange(len(corners)).reshape(-1, 3))
-        parts.append(part)
-    closed = all(part.is_volume for part in parts)
-    mesh: Any = parts[0]
-    if len(parts) > 1:
-        mesh = trimesh.boolean.union(parts) if closed else trimesh.util.concatenate(parts)
-    geoms = model.body_rootid[model.geom_bodyid] == model.body_rootid[body]
-    return {
-        "name": model.body(body).name or f"body_{body}",
-        "mass": float(model.body_subtreemass[body]),
-        "friction": float(model.geom_friction[geoms, 0].max()),
-        "centre": mesh.bounds.mean(0).tolist(),
-        "size": np.ptp(mesh.bounds, axis=0).tolist(),
-        "bounds": mesh.bounds.tolist(),
-        "volume": float(mesh.volume) if closed else None,
-        "vertices": np.round(mesh.vertices, 6),
-        "faces": mesh.faces.tolist(),
-    }
-
-
-def _support_height(
-    model: mujoco.MjModel, data: mujoco.MjData, objects: list[dict[str, Any]]
-) -> float | None:
-    moving = np.isin(model.body_rootid[model.geom_bodyid], movable(model))
-    static = np.flatnonzero(~moving & np.isin(model.geom_group, raycast.VISIBLE)).tolist()
-    if not static or not objects:
-        return None
-    stage = raycast.stage(model, data, geoms=static)
-    # From a centimetre above the lowest point, at the middle, straight down.
-    from_ = np.array([[*o["centre"][:2], o["bounds"][0][2] + 0.01] for o in objects])
-    hits = raycast.cast(stage, from_, np.tile([0.0, 0.0, -1.0], (len(from_), 1)))
-    heights = from_[:, 2] - hits.distance
-    return float(np.median(heights[hits.geom >= 0])) if (hits.geom >= 0).any() else None
 
 
 def _initial(model: mujoco.MjModel) -> mujoco.MjData:
