@@ -93,17 +93,27 @@ class Grid:
         self.distance[index] += np.minimum(signed[use], s.truncation)
         self.weight[index] += 1.0
 
-    def solid(self) -> tuple[Array, np.ndarray]:
-        """Signed distance (x, y, z), negative inside, metres; and which voxels saw a surface."""
+    def evidence(self) -> tuple[Array, np.ndarray]:
+        """What the frames say: signed distance (x, y, z) in metres, negative inside and 0 where
+        unseen; and which voxels were seen (x, y, z)."""
         s = self.settings
         often = np.percentile(self.weight[self.weight > 0], 90) if self.weight.any() else 0.0
         share = s.share_of_views * np.clip(self.segment.noise / s.quiet - 1, 0, 1)
         seen = self.weight >= max(s.min_views, share * often)
         signed = np.where(seen, self.distance / np.maximum(self.weight, 1), 0.0)
-        guess = np.where(self._in_hull(), -s.truncation, s.truncation)
-        signed = np.where(seen, signed, guess).reshape(self.shape)
-        surface = seen.reshape(self.shape) & (np.abs(signed) < 2 * self.voxel)
-        return self._on_foot(signed, seen.reshape(self.shape)), surface
+        return signed.reshape(self.shape), seen.reshape(self.shape)
+
+    def guess(self, signed: Array, seen: np.ndarray) -> Array:
+        """Signed distance (x, y, z) everywhere: what is unseen is inside as far as the hull of
+        what was seen, and down to what it stands on."""
+        outside = self.settings.truncation
+        hull = np.where(self._in_hull(), -outside, outside).reshape(self.shape)
+        return self._on_foot(np.where(seen, signed, hull), seen)
+
+    def solid(self) -> tuple[Array, np.ndarray]:
+        """Signed distance (x, y, z), negative inside, metres; and which voxels saw a surface."""
+        signed, seen = self.evidence()
+        return self.guess(signed, seen), seen & (np.abs(signed) < 2 * self.voxel)
 
     def _on_foot(self, signed: Array, seen: np.ndarray) -> Array:
         """Carry the section at the foot's height down, but not through what is plainly free.
