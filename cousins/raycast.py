@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
@@ -32,22 +32,26 @@ SUN, LAMP = 0.52, 0.14  # the light that casts shadows, and the one at the camer
 BEYOND = np.array([0.80, 0.85, 0.90])  # where a ray meets nothing
 
 
+Floats = NDArray[np.floating[Any]]  # pictures are computed in float32, which is faster
+
+
 @dataclass(frozen=True)
 class Stage:
     """A model's visible triangles in the world, m of them, from g geoms.
 
     caster: open3d's RaycastingScene. geom (m,): the geom id of each. normals (m, 3, 3) and
-    uv (m, 3, 2; v down) per corner. colours (g, 3) RGB in 0..1; textures by geom.
-    triangles (m, 3, 3), world corners.
+    uv (m, 3, 2; v down) per corner, float32. colours (g, 3) RGB in 0..1; textures by geom.
+    reflectance (g,): of the materials, as MuJoCo has it. triangles (m, 3, 3), world corners.
     """
 
     caster: Any
     triangles: Array
     geom: NDArray[np.int32]
-    normals: Array
-    uv: Array
-    colours: Array
+    normals: Floats
+    uv: Floats
+    colours: Floats
     textures: dict[int, NDArray[np.uint8]]
+    reflectance: Array
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,14 @@ class Hits:
     """What n rays met. distance (n,) in units of the ray's direction, inf for nothing.
 
     geom (n,): geom id or -1. face (n,): row of the stage's triangles. normal (n, 3), unit and
-    towards the ray's origin, of the flat triangle. weights (n, 3): barycentric.
+    towards the ray's origin, of the flat triangle. weights (n, 3): barycentric; both float32.
     """
 
     distance: Array
     geom: NDArray[np.int32]
     face: NDArray[np.int64]
-    normal: Array
-    weights: Array
+    normal: Floats
+    weights: Floats
 
 
 def stage(
@@ -99,29 +103,35 @@ def stage(
         caster=caster,
         triangles=corners,
         geom=np.concatenate([np.full(len(p[1]), p[0], np.int32) for p in parts]),
-        normals=np.concatenate([p[2] for p in parts]),
-        uv=np.concatenate([p[3] for p in parts]),
-        colours=colours,
+        normals=np.concatenate([p[2] for p in parts]).astype(np.float32),
+        uv=np.concatenate([p[3] for p in parts]).astype(np.float32),
+        colours=colours.astype(np.float32),
         textures=textured,
+        reflectance=_reflectance(model),
     )
 
 
-def cast(stage: Stage, origins: Array, directions: Array) -> Hits:
+def cast(stage: Stage, origins: Floats, directions: Floats) -> Hits:
     """The first thing that each of n rays meets; origins and directions (n, 3)."""
     o3d = native.require("open3d")
 
-    rays = np.concatenate([origins, directions], axis=1).astype(np.float32)
-    got = stage.caster.cast_rays(o3d.core.Tensor(rays))
+    got = stage.caster.cast_rays(o3d.core.Tensor(_packed(origins, directions)))
     distance = got["t_hit"].numpy().astype(float)
     face = got["primitive_ids"].numpy().astype(np.int64)
     hit = np.isfinite(distance)
     face[~hit] = 0
-    corner = got["primitive_uvs"].numpy().astype(float)
-    weights = np.column_stack([1 - corner.sum(1), corner])
-    normal = got["primitive_normals"].numpy().astype(float)
-    normal *= np.where(np.einsum("ij,ij->i", normal, directions) > 0, -1.0, 1.0)[:, None]
+    u, v = got["primitive_uvs"].numpy().T
+    normal = got["primitive_normals"].numpy()
+    normal = np.where((normal * directions).sum(1, keepdims=True) > 0, -normal, normal)
     return Hits(distance, np.where(hit, stage.geom[face], -1).astype(np.int32), face, normal,
-                weights)  # fmt: skip
+                np.column_stack([1 - u - v, u, v]))  # fmt: skip
+
+
+def _packed(origins: Floats, directions: Floats) -> Floats:
+    """(n, 6) rays as Embree wants them."""
+    both = np.empty((len(directions), 6), np.float32)
+    both[:, :3], both[:, 3:] = origins, directions
+    return both
 
 
 def rays(camera: Intrinsics, world_from_camera: Array, scale: int = 1) -> tuple[Array, Array]:
@@ -141,17 +151,27 @@ def _through_pixels(camera: Intrinsics, scale: int) -> Array:
     return pixels.T @ np.linalg.inv(fine.matrix).T
 
 
-def depth(stage: Stage, camera: Intrinsics, world_from_camera: Array) -> tuple[Array, Array]:
-    """Depth (h, w) in m, 0 for nothing, and the cosine (h, w) at which each surface is met."""
+class Seen(NamedTuple):
+    """What each pixel (h, w) sees: depth in m, 0 for nothing; the cosine at which the surface is
+    met; the geom's id, -1 for nothing."""
+
+    depth: Array
+    cosine: Array
+    geom: NDArray[np.int32]
+
+
+def depth(stage: Stage, camera: Intrinsics, world_from_camera: Array) -> Seen:
+    """What a depth camera at this pose sees, without error."""
     origins, directions = rays(camera, world_from_camera)
     hits = cast(stage, origins, directions)
     shape = camera.height, camera.width
     cosine = np.abs(np.einsum("ij,ij->i", hits.normal, directions))
     cosine /= np.linalg.norm(directions, axis=1)
     found = hits.geom >= 0
-    return (
+    return Seen(
         np.where(found, hits.distance, 0.0).reshape(shape),
         np.where(found, cosine, 0.0).reshape(shape),
+        hits.geom.reshape(shape),
     )
 
 
@@ -166,67 +186,95 @@ def picture(
 
     finer: rays along each side of a pixel.
     """
-    origins, directions = rays(camera, world_from_camera, finer)
+    origins, wide = rays(camera, world_from_camera, finer)
+    directions = wide.astype(np.float32)
     hits = cast(stage, origins, directions)
     found = hits.geom >= 0
-    rgb = np.tile(BEYOND, (len(found), 1))
-    part = Hits(*(getattr(hits, name)[found] for name in Hits.__dataclass_fields__))
-    points = origins[found] + directions[found] * part.distance[:, None]
-    towards = -directions[found] / np.linalg.norm(directions[found], axis=1, keepdims=True)
-    normal = _smooth(stage, part)
-    rgb[found] = albedo(stage, part) * _light(stage, points, part.normal, normal, towards, lamps)
+    if not found.all():
+        hits = Hits(*(getattr(hits, name)[found] for name in Hits.__dataclass_fields__))
+        directions = directions[found]
+    points = world_from_camera[:3, 3].astype(np.float32)
+    points = points + directions * hits.distance[:, None].astype(np.float32)
+    towards = -directions / _length(directions)
+    normal = _smooth(stage, hits)
+    rgb = np.tile(BEYOND.astype(np.float32), (len(found), 1))
+    rgb[found] = albedo(stage, hits) * _light(stage, points, hits.normal, normal, towards, lamps)
     fine = rgb.reshape(camera.height, finer, camera.width, finer, 3)
     return np.clip(fine.mean((1, 3)) * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
-def albedo(stage: Stage, hits: Hits) -> Array:
+def albedo(stage: Stage, hits: Hits) -> Floats:
     """(n, 3) surface colour in 0..1 of rays that all met something."""
     rgb = stage.colours[hits.geom]
-    uv = np.einsum("ni,nij->nj", hits.weights, stage.uv[hits.face])
-    for g, texture in stage.textures.items():
-        mine = np.flatnonzero(hits.geom == g)
+    order = np.argsort(hits.geom, kind="stable")
+    edges = np.searchsorted(hits.geom[order], [[g, g + 1] for g in stage.textures])
+    for texture, (start, end) in zip(stage.textures.values(), edges, strict=True):
+        mine = order[start:end]
         if len(mine):
-            rgb[mine] *= _bilinear(texture, uv[mine])
+            rgb[mine] *= _bilinear(texture, _at(hits.weights[mine], stage.uv, hits.face[mine]))
     return rgb
 
 
-def _bilinear(texture: NDArray[np.uint8], uv: Array) -> Array:
+def _at(weights: Floats, corners: Floats, face: NDArray[np.int64]) -> Floats:
+    """(n, k): what faces have at their `corners` (m, 3, k), at n points on them."""
+    a, b, c = (weights[:, i, None] * corners[:, i][face] for i in range(3))
+    return a + b + c
+
+
+def _dot(a: Floats, b: Floats) -> Floats:
+    """(n, 1) scalar products of rows."""
+    return a[:, :1] * b[:, :1] + a[:, 1:2] * b[:, 1:2] + a[:, 2:] * b[:, 2:]
+
+
+def _length(a: Floats) -> Floats:
+    return np.sqrt(_dot(a, a))
+
+
+def _bilinear(texture: NDArray[np.uint8], uv: Floats) -> Floats:
     h, w = texture.shape[:2]
     x, y = uv[:, 0] * w - 0.5, uv[:, 1] * h - 0.5
     x0, y0 = np.floor(x).astype(int), np.floor(y).astype(int)
-    fx, fy = (x - x0)[:, None], (y - y0)[:, None]
+    fx, fy = (x - x0).astype(np.float32)[:, None], (y - y0).astype(np.float32)[:, None]
     near = [[texture[(y0 + j) % h, (x0 + i) % w, :3] for i in (0, 1)] for j in (0, 1)]
     top = near[0][0] * (1 - fx) + near[0][1] * fx
-    return (top * (1 - fy) + (near[1][0] * (1 - fx) + near[1][1] * fx) * fy) / 255
+    return (top * (1 - fy) + (near[1][0] * (1 - fx) + near[1][1] * fx) * fy) / np.float32(255)
 
 
-def _smooth(stage: Stage, hits: Hits) -> Array:
-    normal = np.einsum("ni,nij->nj", hits.weights, stage.normals[hits.face])
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    return normal * np.where(np.einsum("ij,ij->i", normal, hits.normal) < 0, -1.0, 1.0)[:, None]
+def _smooth(stage: Stage, hits: Hits) -> Floats:
+    normal = _at(hits.weights, stage.normals, hits.face)
+    normal /= np.maximum(_length(normal), 1e-9)
+    return np.where(_dot(normal, hits.normal) < 0, -normal, normal)
 
 
 def _light(
-    stage: Stage, points: Array, flat: Array, normal: Array, towards: Array, lamps: Array
-) -> Array:
+    stage: Stage, points: Floats, flat: Floats, normal: Floats, towards: Floats, lamps: Array
+) -> Floats:
     """(n, 3) light that reaches each point: from all around, from the lamps, from the camera."""
     share = (normal[:, 2:] + 1) / 2
-    light = GROUND + (SKY - GROUND) * share
-    start = points + flat * _OFFSET
+    light = (GROUND + (SKY - GROUND) * share).astype(np.float32)
+    start = points + flat * np.float32(_OFFSET)
     for lamp in lamps:
-        way = lamp - start
-        cosine = np.einsum("ij,ij->i", normal, way) / np.linalg.norm(way, axis=1)
-        shadow = cast_any(stage, start, way)
-        light += (np.where(shadow, 0.0, np.maximum(cosine, 0)) * SUN / len(lamps))[:, None]
-    return light + LAMP * np.maximum(np.einsum("ij,ij->i", normal, towards), 0)[:, None]
+        way = lamp.astype(np.float32) - start
+        cosine = np.maximum(_dot(normal, way) / _length(way), 0)
+        cosine[cast_any(stage, start, way)] = 0
+        light += cosine * np.float32(SUN / len(lamps))
+    return light + np.float32(LAMP) * np.maximum(_dot(normal, towards), 0)
 
 
-def cast_any(stage: Stage, origins: Array, directions: Array) -> NDArray[np.bool_]:
+def cast_any(stage: Stage, origins: Floats, directions: Floats) -> NDArray[np.bool_]:
     """Whether each of n rays meets anything before its direction's end."""
     o3d = native.require("open3d")
 
-    pairs = np.concatenate([origins, directions], axis=1).astype(np.float32)
-    return stage.caster.test_occlusions(o3d.core.Tensor(pairs), tnear=0.0, tfar=1.0).numpy()
+    pairs = o3d.core.Tensor(_packed(origins, directions))
+    return stage.caster.test_occlusions(pairs, tnear=0.0, tfar=1.0).numpy()
+
+
+def _reflectance(model: mujoco.MjModel) -> Array:
+    """(ngeom,) of the geoms' materials, 0 without one."""
+    out = np.zeros(model.ngeom)
+    has = model.geom_matid >= 0
+    out[has] = model.mat_reflectance[model.geom_matid[has]]
+    return out
 
 
 def _rgba(model: mujoco.MjModel) -> Array:

@@ -43,7 +43,7 @@ def still(table, tmp_path_factory):
 def test_depth_of_a_known_box_from_a_known_camera():
     model, data = one('<geom type="box" size=".05 .1 .2" pos=".3 0 .2"/>')
     pose = look_at(np.array([1.3, 0, 0.2]), np.array([0.3, 0, 0.2]))
-    depth, cosine = raycast.depth(raycast.stage(model, data), VIEW, pose)
+    depth, cosine, _ = raycast.depth(raycast.stage(model, data), VIEW, pose)
     assert depth[96, 128] == pytest.approx(0.95, abs=1e-4)  # the front face, 1 m - 5 cm away
     assert cosine[96, 128] == pytest.approx(1, abs=1e-4)
     seen = depth > 0

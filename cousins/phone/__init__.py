@@ -237,7 +237,7 @@ def _write(
             progress("film", i, len(true))
             colour = raycast.picture(stage, phone.camera, pose, lamps, phone.finer)
             video.write(cv2.cvtColor(colour, cv2.COLOR_RGB2BGR))
-            depth, confidence = sensed(*raycast.depth(stage, small, pose), phone.noise, rng)
+            depth, confidence = sensed(*raycast.depth(stage, small, pose)[:2], phone.noise, rng)
             _png(folder / "depth" / f"{i:06d}.png", depth)
             _png(folder / "confidence" / f"{i:06d}.png", confidence)
     finally:
