@@ -10,6 +10,8 @@ import typer
 
 from .console import Json, emit, progress
 
+MOST = 3  # lines of advice that are printed
+
 
 def scan(
     capture: Annotated[Path, typer.Argument(help="Folder that the phone's app wrote.")],
@@ -34,10 +36,14 @@ def scan(
             progress=report,
             force=force,
         )
-    warnings = "".join(f"\n  note: {w}" for w in result.warnings)
+    lines = [f"film again: {line}" for line in result.film_again]
+    lines += [f"note: {line}" for line in result.warnings]
+    told = "".join(f"\n  {line}" for line in lines[:MOST])
+    if len(lines) > MOST:
+        told += f"\n  and {len(lines) - MOST} more in quality.json"
     emit(
         asdict(result),
         as_json,
         f"{output}: {result.objects} objects in {result.seconds:.0f} s "
-        f"({result.peak_rss_mb:.0f} MB){warnings}",
+        f"({result.peak_rss_mb:.0f} MB){told}",
     )

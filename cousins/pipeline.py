@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cousins import __version__, pack, scanning
+from cousins import __version__, assembly, pack, scanning
 from cousins.cache import Cache
 from cousins.capture import open_capture
 from cousins.errors import CaptureError, PackError, PartlyFailedError, ScanError, UsageError
@@ -161,11 +161,13 @@ def _report(
 
 @dataclass(frozen=True)
 class ScanReport:
-    """What `scan` found. objects: their number; warnings: plain words, as in quality.json."""
+    """What `scan` found. objects: their number; film_again and warnings: plain words, the most
+    useful first, as in quality.json."""
 
     objects: int
     seconds: float
     peak_rss_mb: float
+    film_again: tuple[str, ...]
     warnings: tuple[str, ...]
     stages: dict[str, float]
 
@@ -197,14 +199,16 @@ def scan(
         world = scanning.find_world(run)
         fine = scanning.fuse(run, world)
         shapes = scanning.carve_all(run, world, scanning.segment(run, world, fine))
-        scene = scanning.assemble(run, world, fine, shapes)
+        scene = assembly.assemble(run, world, fine, shapes)
     except (CaptureError, ScanError):
         cache.clear()  # there is nothing to go on with: it would fail so again
         raise
     progress("settling", 0, 1)
     settled, remedies = steady(lift(scene))
-    run.warnings += [f"{name}: would not stand as scanned; it stands on {remedy}; film its lower "
-                     "part" for name, remedy in remedies.items()]  # fmt: skip
+    for name, remedy in remedies.items():
+        run.film_again(
+            2.0, f"{name}: would not stand as scanned; it stands on {remedy}; film its lower part"
+        )
     progress("settling", 1, 1)
     quality = _quality(run, settled)
     manifest = pack.Manifest(
@@ -224,6 +228,7 @@ def scan(
         len(settled.scene.assets),
         time.monotonic() - began,
         peak_rss_mb(),
+        quality.film_again,
         quality.warnings,
         {name: round(s, 3) for name, s in run.seconds.items()},
     )
@@ -237,9 +242,10 @@ def _quality(run: scanning.Run, settled: Settled) -> pack.Quality:
     for asset, moved, turned in zip(settled.scene.assets, settled.moved, settled.turned,
                                     strict=True):  # fmt: skip
         if moved > 0.01 or turned > np.radians(10):
-            run.warnings.append(
+            run.film_again(
+                2.5,
                 f"{asset.name}: does not stand as it was seen (it went {1000 * moved:.0f} mm and "
-                f"{np.degrees(turned):.0f} degrees in settling); film its lower part"
+                f"{np.degrees(turned):.0f} degrees in settling); film its lower part",
             )
     checks = run.checks | {
         "frames": len(run.capture),
@@ -248,7 +254,13 @@ def _quality(run: scanning.Run, settled: Settled) -> pack.Quality:
         "penetration_mm": round(1000 * settled.penetration, 3),
         "observed_fraction": {a.name: round(a.observed_fraction, 3) for a in settled.scene.assets},
     }
-    return pack.Quality(checks=checks, warnings=tuple(run.warnings))
+    # Each object once: of one that fell over, that its side was not seen is no second line.
+    lines: dict[str, str] = {}
+    for _, line in sorted(run.again, key=lambda pair: -pair[0]):
+        lines.setdefault(line.partition(":")[0], line)
+    return pack.Quality(
+        checks=checks, film_again=tuple(lines.values()), warnings=tuple(run.warnings)
+    )
 
 
 def _millimetres(values: np.ndarray) -> float:

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from cousins import __version__, physics
+from cousins import __version__
 from cousins.cache import Cache, digest
 from cousins.errors import ScanError
-from cousins.mesh import quaternion_from_matrix, solid_moments
 from cousins.progress import Progress
-from cousins.reconstruct.depth import clean, coarser, points, transform
+from cousins.reconstruct.depth import clean, coarser
 from cousins.reconstruct.poses import Refine
 from cousins.reconstruct.tsdf import Region, Surface, Tsdf
 from cousins.segment import Segmenter
 from cousins.segment.geometric import FINE, Geometric, Segment, fit_ground
 from cousins.segment.room import belongs, beneath, clusters_of, furniture, things_on_floor
-from cousins.segment.supports import inside
 from cousins.segment.world import World, orient
-from cousins.shape.background import background
 from cousins.shape.carve import Carving, Grid, decimate, extract
-from cousins.shape.convex import Convex, convex_hull, fit_primitive, round_off
-from cousins.shape.texture import Baker
-from cousins.types import Array, Asset, Camera, Capture, Frame, Mesh, Primitive, Scene, Support
+from cousins.shape.convex import Convex, round_off
+from cousins.types import Array, Capture, Frame, Mesh, Support, Wall
+
+WORST_FIT = 4.0  # mm between the surfaces of overlapping frames, refined, before one is told
+WORST_DRIFT = 30.0  # mm of tracking drift, likewise
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,11 @@ class Run:
     used: dict[str, dict[str, Any]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     checks: dict[str, Any] = field(default_factory=dict)
+    again: list[tuple[float, str]] = field(default_factory=list)
+
+    def film_again(self, use: float, line: str) -> None:
+        """Say what a user should film again; `use` (0 and up) ranks it among such lines."""
+        self.again.append((use, line))
 
     def stage(
         self, name: str, make: Callable[[], dict[str, Any]], *settings: Any
@@ -105,7 +108,7 @@ def refine_poses(run: Run) -> None:
         return
     arrays = run.stage("poses", lambda: vars(refine(run.frames("poses"), capture.poses)),
                        asdict(refine))  # fmt: skip
-    poses = arrays["poses"]
+    old, poses = capture.poses, arrays["poses"]
 
     def frames() -> Iterator[Frame]:
         for frame in capture.frames():
@@ -114,6 +117,21 @@ def refine_poses(run: Run) -> None:
     run.capture = replace(capture, poses=poses, frames=frames)
     run.checks["frames_apart_mm"] = round(1000 * float(arrays["before"]), 2)
     run.checks["frames_apart_after_refinement_mm"] = round(1000 * float(arrays["after"]), 2)
+    drift = 1000 * _drift(old, poses)
+    run.checks["pose_drift_mm"] = round(drift, 2)
+    if 1000 * float(arrays["after"]) > WORST_FIT or drift > WORST_DRIFT:
+        run.film_again(
+            0.5 + drift / 50,
+            f"the phone's tracking drifted by {drift:.0f} mm, and after refinement frames still "
+            f"lie {1000 * float(arrays['after']):.1f} mm apart; film more slowly, with good light "
+            "and things with texture in view",
+        )
+
+
+def _drift(before: Array, after: Array) -> float:
+    """How far refinement moved the cameras against one another at most, m."""
+    moved = after[:, :3, 3] - before[:, :3, 3]
+    return float(np.linalg.norm(moved - np.median(moved, axis=0), axis=1).max())
 
 
 def find_world(run: Run) -> World:
@@ -165,19 +183,17 @@ def segment(run: Run, world: World, fine: Surface) -> list[Segment]:
     for support in world.supports:
         above = tuple(s for s in world.supports if s.height > support.height + 0.05)
         legs = furniture(clusters, support, run.settings.max_size)
-        found += [
-            s
-            for s in run.settings.segmenter(fine, support, above)
-            if not belongs(s.points, legs) and not beneath(s, world.supports)
+        here = run.settings.segmenter(fine, support, above)
+        chosen = [
+            not (
+                belongs(s.points, legs)
+                or beneath(s, world.supports)
+                or any(_behind(s, wall) for wall in world.walls)
+            )
+            for s in here
         ]
-    kept = []
-    for s in found:
-        behind = [w for w in world.walls if np.median((s.points - w.centre) @ w.normal) < 0.02
-                  and abs(np.median((s.points - w.centre) @ np.cross(w.normal, [0, 0, 1])))
-                  < w.half_width]  # fmt: skip
-        if not behind:
-            kept.append(s)
-    if not kept:
+        found += _chosen(here, chosen, len(found)).values()
+    if not found:
         raise ScanError(
             f"{run.capture.path}: no object was found on {_names(world.supports)}; film things "
             "of 2 cm or more that stand apart, from all sides"
@@ -192,7 +208,28 @@ def segment(run: Run, world: World, fine: Surface) -> list[Segment]:
                     f"{support.name}: what is thinner than {1000 * least:.0f} mm passes for its "
                     f"surface, at a depth noise of {1000 * ground.noise:.1f} mm"
                 )
-    return kept
+    return found
+
+
+def _behind(segment: Segment, wall: Wall) -> bool:
+    """Whether a segment is a part of a wall, or behind it."""
+    off = segment.points - wall.centre
+    along = np.median(off @ np.cross(wall.normal, [0, 0, 1]))
+    return bool(np.median(off @ wall.normal) < 0.02 and abs(along) < wall.half_width)
+
+
+def _chosen(segments: Sequence[Segment], chosen: list[bool], first: int = 0) -> dict[int, Segment]:
+    """By their old index, the chosen segments that stand on a support or on chosen ones; what each
+    stands on is numbered anew, from `first`."""
+
+    def stands(i: int) -> bool:
+        on = segments[i].on
+        return chosen[i] and (on is None or stands(on))
+
+    kept = [i for i in range(len(segments)) if stands(i)]
+    place: dict[int | None, int | None] = {i: first + k for k, i in enumerate(kept)}
+    place[None] = None
+    return {i: replace(segments[i], on=place[segments[i].on]) for i in kept}
 
 
 def _names(supports: tuple[Support, ...]) -> str:
@@ -233,209 +270,25 @@ def carve_all(run: Run, world: World, segments: list[Segment]) -> list[Shape]:
 
     summary = [[len(s.points), s.points.mean(0).round(4).tolist()] for s in segments]
     arrays = run.stage("carving", make, asdict(run.settings.carving), run.settings.faces, summary)
-    shapes = []
+    closed = []
     for i, s in enumerate(segments):
         where = f"the thing at {s.points.mean(0).round(2).tolist()} on {s.support.name}"
+        observed = float(arrays.get(f"{i}_observed", 0.0))
+        closed.append(observed >= run.settings.min_observed)
         if f"{i}_error" in arrays:
-            run.warnings.append(f"{where} is left in the background: {arrays[f'{i}_error']}")
-            continue
-        observed = float(arrays[f"{i}_observed"])
-        if observed < run.settings.min_observed:
-            run.warnings.append(f"{where} is left in the background: only {observed:.0%} of it "
-                                "was seen; film it from more sides")  # fmt: skip
-            continue
-        shapes.append(Shape(s, Mesh(arrays[f"{i}_vertices"], arrays[f"{i}_faces"]), observed))
+            run.film_again(3.0, f"{where} is left in the background: {arrays[f'{i}_error']}")
+        elif not closed[i]:
+            run.film_again(3.0, f"{where} is left in the background: only {observed:.0%} of it was "
+                                "seen; film it from more sides")  # fmt: skip
+    shapes = [
+        Shape(
+            s, Mesh(arrays[f"{i}_vertices"], arrays[f"{i}_faces"]), float(arrays[f"{i}_observed"])
+        )
+        for i, s in _chosen(segments, closed).items()
+    ]
     if not shapes:
         raise ScanError(
             f"{run.capture.path}: objects were seen from too few sides to be closed; film all "
             "the way round them"
         )
     return shapes
-
-
-def bake_all(run: Run, world: World, shapes: list[Shape]) -> list[Mesh]:
-    """The shapes' meshes with textures, baked in one pass over the frames."""
-
-    def make() -> dict[str, Any]:
-        bakers = [Baker(s.mesh, s.segment.base) for s in shapes]
-        drift = []
-        for frame in run.frames("texture", run.every):
-            depth = clean(frame, run.settings.max_range)
-            pose = world.world_from_capture @ frame.world_from_camera
-            for baker in bakers:
-                baker.add(frame, depth, pose)
-            drift.append(_height_residual(frame, depth, pose, world))
-        out: dict[str, Any] = {"drift": np.array(drift)}
-        for i, (baker, s) in enumerate(zip(bakers, shapes, strict=True)):
-            m = baker.bake(255 * s.segment.colours.mean(0))
-            out |= {f"{i}_uv": m.uv, f"{i}_texture": m.texture}
-        return out
-
-    arrays = run.stage("texture", make, [len(s.mesh.faces) for s in shapes])
-    drift = arrays["drift"][np.isfinite(arrays["drift"])]
-    if len(drift):
-        run.checks["pose_residual_mm"] = round(float(1000 * np.sqrt(np.mean(drift**2))), 2)
-    return [replace(s.mesh, uv=arrays[f"{i}_uv"], texture=arrays[f"{i}_texture"])
-            for i, s in enumerate(shapes)]  # fmt: skip
-
-
-def _height_residual(frame: Frame, depth: np.ndarray, pose: Array, world: World) -> float:
-    """How far a frame's view of the supports lies off their height, m: its pose's error."""
-    p = transform(pose, points(depth, frame.depth_intrinsics, 8))
-    off = []
-    for support in world.supports:
-        if support.kind != "floor":
-            near = np.flatnonzero(np.abs(p[:, 2] - support.height) < 0.02)
-            near = near[inside(support.polygon, p[near, :2], -0.02)]
-            off.append(p[near, 2] - support.height)
-    every = np.concatenate(off) if off else np.zeros(0)
-    return float(np.median(every)) if len(every) > 30 else float("nan")
-
-
-def decompose_all(
-    run: Run, meshes: list[Mesh]
-) -> list[tuple[tuple[Mesh, ...], Primitive | None, str | None]]:
-    """Convex parts, and a primitive where one fits as well, of meshes in their object's frames."""
-    start = time.perf_counter()
-    keys = [digest(run.key, "parts", i, asdict(run.settings.convex)) for i in range(len(meshes))]
-    done = 0
-
-    def one(i: int) -> tuple[tuple[Mesh, ...], Primitive | None, str | None]:
-        nonlocal done
-        mesh = meshes[i]
-        fit = fit_primitive(mesh)
-        if fit is not None:
-            result = ((convex_hull(mesh.vertices),), fit[0], None)
-        else:
-            kept = run.cache.load(f"parts{i}", keys[i])
-            if kept is None:
-                parts, warning = run.settings.convex(mesh)
-                kept = {"warning": np.array(warning or "")}
-                for k, part in enumerate(parts):
-                    kept |= {f"{k}_vertices": part.vertices, f"{k}_faces": part.faces}
-                run.cache.save(f"parts{i}", keys[i], **kept)
-            count = sum(name.endswith("_faces") for name in kept)
-            parts = tuple(Mesh(kept[f"{k}_vertices"], kept[f"{k}_faces"]) for k in range(count))
-            result = (parts, None, str(kept["warning"]) or None)
-        done += 1
-        run.progress("convex parts", done, len(meshes))
-        return result
-
-    # Each decomposition runs in a process of its own; the threads only wait for them.
-    with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(one, range(len(meshes))))
-    run.used["convex parts"] = asdict(run.settings.convex)
-    run.seconds["convex parts"] = time.perf_counter() - start
-    return results
-
-
-def to_object_frame(mesh: Mesh) -> tuple[Mesh, Array, Array]:
-    """The mesh about the centre of its bounding box, turned so that its footprint's least
-    rectangle lies along the axes; with position (3,) and quaternion (4,), world_from_object."""
-    import cv2
-
-    _, _, degrees = cv2.minAreaRect(mesh.vertices[:, :2].astype(np.float32))
-    # The least turn that does it, so that a thing keeps its heading from scan to scan.
-    yaw = np.radians((degrees + 45) % 90 - 45)
-    c, s = np.cos(yaw), np.sin(yaw)
-    rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
-    local = mesh.vertices @ rotation
-    centre = (local.min(0) + local.max(0)) / 2
-    return (
-        replace(mesh, vertices=local - centre),
-        rotation @ centre,
-        quaternion_from_matrix(rotation),
-    )
-
-
-def assemble(run: Run, world: World, fine: Surface, shapes: list[Shape]) -> Scene:
-    """Assets with their physical properties, supports, walls, background and cameras."""
-    textured = bake_all(run, world, shapes)
-    framed = [to_object_frame(m) for m in textured]
-    parts = decompose_all(run, [m for m, _, _ in framed])
-    counts: dict[str, int] = {}
-    assets = []
-    for shape, (mesh, position, quaternion), (hulls, primitive, warning) in zip(
-        shapes, framed, parts, strict=True
-    ):
-        kind = _shape_word(mesh, primitive)
-        counts[kind] = counts.get(kind, 0) + 1
-        name = f"{kind}_{counts[kind]}"
-        for note in filter(None, (*shape.segment.notes, warning)):
-            run.warnings.append(f"{name}: {note}")
-        if shape.observed < 0.5:
-            run.warnings.append(
-                f"{name}: {shape.observed:.0%} of its surface was seen, the rest is a guess; "
-                "film it from its other sides"
-            )
-        assets.append(_asset(name, kind, mesh, hulls, primitive, position, quaternion, shape))
-    segments = [s.segment for s in shapes]
-    start = time.perf_counter()
-    behind = background(world.surface, fine, world.supports, segments)
-    run.seconds["background"] = time.perf_counter() - start
-    camera = _capture_camera(run, world, segments)
-    return Scene(tuple(assets), world.supports, world.walls, behind, (camera,))
-
-
-def _shape_word(mesh: Mesh, primitive: Primitive | None) -> str:
-    if primitive is not None:
-        return {"box": "box", "cylinder": "cylinder", "sphere": "ball"}[primitive.kind]
-    size = np.ptp(mesh.vertices, axis=0)
-    return "sheet" if size[2] < 0.03 and min(size[:2]) > 3 * size[2] else "object"
-
-
-def _asset(
-    name: str,
-    kind: str,
-    mesh: Mesh,
-    parts: tuple[Mesh, ...],
-    primitive: Primitive | None,
-    position: Array,
-    quaternion: Array,
-    shape: Shape,
-) -> Asset:
-    size = np.ptp(mesh.vertices, axis=0)
-    mass = physics.mass_prior(size, primitive.kind if primitive else "other")
-    shell = physics.shell_prior()
-    centre, inertia = physics.mass_moments(physics.moments(mesh, primitive), mass.mode, shell.mode)
-    words = "×".join(f"{1000 * s:.0f}" for s in sorted(size))
-    # Close to the support depth cannot part the two: the thing stands on the support's own height.
-    on = position + [0, 0, shape.segment.support.height - shape.segment.base]
-    return Asset(
-        name=name,
-        label=f"{kind}-like, {words} mm",
-        label_source="shape",
-        position=on,
-        quaternion=quaternion,
-        visual=mesh,
-        parts=parts,
-        primitive=primitive,
-        watertight=True,
-        volume=solid_moments(mesh)[0],
-        observed_fraction=min(1.0, shape.observed),
-        support=shape.segment.support.name,
-        mass=mass,
-        friction=physics.friction_prior(),
-        shell_fraction=shell,
-        center_of_mass=centre,
-        inertia=inertia,
-    )
-
-
-def _capture_camera(run: Run, world: World, segments: list[Segment]) -> Camera:
-    """The frame that saw most objects nearest to its centre, as a camera of the scene."""
-    frame = next(iter(run.capture.frames()))
-    k = frame.colour_intrinsics
-    targets = np.array([s.points.mean(0) for s in segments])
-    best, score = run.capture.poses[0], -np.inf
-    for pose in run.capture.poses:
-        camera = np.linalg.inv(world.world_from_capture @ pose)
-        p = transform(camera, targets)
-        p = p[p[:, 2] > 0.1]
-        x, y = p[:, 0] / p[:, 2] * k.fx / k.width, p[:, 1] / p[:, 2] * k.fy / k.height
-        value = float(((np.abs(x) < 0.45) & (np.abs(y) < 0.45)).sum()) - 0.1 * float(
-            np.hypot(x, y).mean() if len(x) else 9.0
-        )
-        if value > score:
-            best, score = pose, value
-    return Camera("capture", world.world_from_capture @ best, k)

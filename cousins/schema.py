@@ -170,9 +170,11 @@ class Surroundings(_Model):
 
 
 class Quality(_Model):
-    """quality.json. checks: what was measured, by name; warnings: plain words."""
+    """quality.json. checks: what was measured, by name. film_again: what a user should film again,
+    the most useful first; warnings: what else to know; both in plain words."""
 
     checks: dict[str, Any] = {}
+    film_again: tuple[Text, ...] = ()
     warnings: tuple[Text, ...] = ()
 
 

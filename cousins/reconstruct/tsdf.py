@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cousins.mesh import vertex_normals
 from cousins.reconstruct.depth import clean, registered_colour
-from cousins.types import Array, Frame
+from cousins.types import Array, Frame, Mesh
 
 BLOCK = 16  # voxels along a block's side
 
@@ -101,10 +102,8 @@ class Tsdf:
         if mesh is None or not len(mesh.vertex.positions):
             none = np.zeros((0, 3))
             return Surface(none, none, none, np.zeros((0, 3), np.int32))
-        mesh.compute_vertex_normals()
-        return Surface(
+        return _ordered(
             mesh.vertex.positions.numpy().astype(float),
-            mesh.vertex.normals.numpy().astype(float),
             np.clip(mesh.vertex.colors.numpy().astype(float), 0, 1),
             mesh.triangle.indices.numpy().astype(np.int32),
         )
@@ -118,3 +117,20 @@ class Tsdf:
         for region in regions:
             inside |= np.all((high >= region.low) & (low <= region.high), axis=1)
         return blocks[inside]
+
+
+def _ordered(vertices: Array, colours: Array, faces: np.ndarray) -> Surface:
+    """The surface with its vertices and faces in an order of their own.
+
+    Open3D's threads find the same ones each time, but in another order, and what follows (sums,
+    sampling, names) would differ with it from scan to scan.
+    """
+    order = np.lexsort(vertices.T)
+    place = np.empty(len(order), np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
+    faces = place[faces]
+    first = np.argmin(faces, axis=1)[:, None]
+    faces = np.take_along_axis(faces, (first + np.arange(3)) % 3, axis=1)
+    faces = np.ascontiguousarray(faces[np.lexsort(faces.T[::-1])])
+    vertices = vertices[order]
+    return Surface(vertices, vertex_normals(Mesh(vertices, faces)), colours[order], faces)

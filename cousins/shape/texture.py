@@ -141,6 +141,21 @@ def _morton(points: Array) -> np.ndarray:
     return np.argsort(key, kind="stable")
 
 
+def sharpness(picture: NDArray[np.uint8]) -> float:
+    """How sharp a picture (h, w, 3) is, 0..1: the share of its detail, by energy, that lies in the
+    finest octave.
+
+    A share, and not an amount as Laplacian variance is, since frames show different things.
+    """
+    import cv2
+
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    levels = [grey, cv2.GaussianBlur(grey, (0, 0), 1.0), cv2.GaussianBlur(grey, (0, 0), 4.0)]
+    fine = float(((levels[0] - levels[1]) ** 2).mean())
+    coarse = float(((levels[1] - levels[2]) ** 2).mean())
+    return fine / max(fine + coarse, 1e-9)
+
+
 @dataclass
 class Baker:
     """Collects colour for one mesh (in the world) from frames that are added one by one.
@@ -167,8 +182,11 @@ class Baker:
         self.total = np.zeros((len(self.points), 3), np.float32)
         self.weight = np.zeros(len(self.points), np.float32)
 
-    def add(self, frame: Frame, depth: NDArray[np.float32], pose: Array) -> None:
-        """Take in one frame: its cleaned depth (h, w), and world_from_camera (4, 4)."""
+    def add(
+        self, frame: Frame, depth: NDArray[np.float32], pose: Array, sharp: float = 1.0
+    ) -> None:
+        """Take in one frame: its cleaned depth (h, w), world_from_camera (4, 4), and how sharp its
+        picture is, as `sharpness` tells."""
         to_eye = pose[:3, 3].astype(np.float32) - self.points
         distance = np.linalg.norm(to_eye, axis=1)
         cosine = np.einsum("ij,ij->i", to_eye, self.normals) / distance
@@ -193,7 +211,7 @@ class Baker:
         inside = (u >= 0) & (v >= 0) & (u < k.width) & (v < k.height)
         facing, u, v = facing[inside], u[inside], v[inside]
         # Steep: close to the best view alone, yet without its seams.
-        weight = (cosine[facing] / distance[facing]) ** 6
+        weight = sharp**2 * (cosine[facing] / distance[facing]) ** 6
         self.total[facing] += weight[:, None] * frame.colour[v, u]
         self.weight[facing] += weight
 
