@@ -26,7 +26,7 @@ import trimesh
 
 from cousins import raycast
 from cousins.mesh import obj_text, png_bytes
-from cousins.phone import Phone, Walk, film, lamp_points, poses
+from cousins.phone import Noise, Phone, Walk, film, lamp_points, poses
 from cousins.scene import look_at
 from cousins.types import Array, Intrinsics, Mesh
 
@@ -39,6 +39,7 @@ PHONE = Phone(
     walk=Walk(arc=300, start=120, distance=(0.62, 0.88), elevation=(31, 58), waves=3.0),
     finer=2,
     shadows=3,
+    noise=Noise(smoothing=0.0),
     seed=7,
 )
 LICENSE = """\

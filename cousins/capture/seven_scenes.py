@@ -97,7 +97,7 @@ def _check_counts(path: Path, found: dict[str, dict[int, Path]]) -> None:
 def _frames(
     parts: Sequence[tuple[int, Path, Path]], poses: Array, camera: Intrinsics
 ) -> Iterator[Frame]:
-    colour_camera = _colour_camera(camera)
+    apart = colour_camera(camera)
     for i, (number, colour_file, depth_file) in enumerate(parts):
         colour = files.read_colour(colour_file)
         height, width = colour.shape[:2]
@@ -109,12 +109,12 @@ def _frames(
             depth=files.read_depth(depth_file),
             depth_intrinsics=camera,
             colour=np.ascontiguousarray(colour),
-            colour_intrinsics=(colour_camera or camera).scaled(width, height),
-            colour_from_depth=None if colour_camera is None else COLOUR_FROM_DEPTH,
+            colour_intrinsics=(apart or camera).scaled(width, height),
+            colour_from_depth=None if apart is None else COLOUR_FROM_DEPTH,
         )
 
 
-def _colour_camera(depth: Intrinsics) -> Intrinsics | None:
+def colour_camera(depth: Intrinsics) -> Intrinsics | None:
     """The Kinect's colour camera, where the depth camera is a Kinect's; else None: registered."""
     if abs(depth.fx * 640 / depth.width - DEPTH_FOCAL) > 3:
         return None
