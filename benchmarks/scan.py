@@ -89,15 +89,10 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def truth_of(capture: Path) -> Path | None:
-    """The file with the capture's truth, if there is one."""
-    whole = capture.resolve()
-    candidates = whole.with_name(f"{whole.name}.truth.json"), whole / "truth.json"
-    return next((path for path in candidates if path.exists()), None)
-
-
 def measure(capture: Path, pack_path: Path) -> dict[str, Any]:
     """Scan a capture in a process of its own and score what it wrote."""
+    from cousins.score import truth_of
+
     truth = truth_of(capture)
     result: dict[str, Any] = {"capture": capture.resolve().name, "truth": truth is not None}
     began = time.monotonic()
@@ -144,28 +139,9 @@ def _score(pack_path: Path, truth_path: Path) -> dict[str, Any]:
 
     read, truth = pack.read(pack_path), load_truth(truth_path)
     scene = pack.load_scene(read)
-    done = score(scene, np.array(read.manifest.world_from_capture), truth)
-    numbers: dict[str, Any] = {
-        "true": done.true,
-        "recall": done.recall,
-        "precision": done.precision,
-        "masses_held": done.masses_held,
-        "each": [
-            {"true": truth.objects[i].name, "found": scene.assets[j].name, **vars(shape)}
-            for (i, j), shape in zip(done.pairs, done.shapes, strict=True)
-        ],
-    }
-    if not done.shapes:
-        return numbers
-    chamfer = [1000 * s.chamfer for s in done.shapes]
-    return numbers | {
-        "chamfer_mm": float(np.median(chamfer)),
-        "worst_chamfer_mm": max(chamfer),
-        "hausdorff95_mm": float(np.median([1000 * s.hausdorff95 for s in done.shapes])),
-        "f_score": float(np.median([s.f_score for s in done.shapes])),
-        "hull_ratio": float(np.median([s.hull_ratio for s in done.shapes])),
-        "centre_mm": max(1000 * s.centre for s in done.shapes),
-    }
+    done = score(scene, np.array(read.manifest.world_from_capture), truth).numbers()
+    done["masses_held"] /= max(done["masses"], 1)
+    return {k: v for k, v in done.items() if v is not None}
 
 
 def show(console: Console, result: dict[str, Any]) -> None:
