@@ -196,6 +196,7 @@ def scan(
     run.warnings += capture.warnings
     try:
         scanning.refine_poses(run)
+        scanning.register_colour(run)
         world = scanning.find_world(run)
         fine = scanning.fuse(run, world)
         shapes = scanning.carve_all(run, world, scanning.segment(run, world, fine))

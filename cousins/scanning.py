@@ -15,6 +15,7 @@ from cousins.errors import ScanError
 from cousins.progress import Progress
 from cousins.reconstruct.depth import clean, coarser
 from cousins.reconstruct.poses import Refine
+from cousins.reconstruct.registration import Register, moved
 from cousins.reconstruct.tsdf import Region, Surface, Tsdf
 from cousins.segment import Segmenter
 from cousins.segment.geometric import FINE, Geometric, Segment, fit_ground
@@ -43,6 +44,7 @@ class Settings:
     carving: Carving = Carving()
     convex: Convex = Convex()
     refine: Refine | None = Refine()  # poses; None leaves them as they are
+    register: Register | None = Register()  # colour to depth; None leaves it as it is
     segmenter: Segmenter = Geometric()
 
 
@@ -126,6 +128,31 @@ def refine_poses(run: Run) -> None:
             f"lie {1000 * float(arrays['after']):.1f} mm apart; film more slowly, with good light "
             "and things with texture in view",
         )
+
+
+def register_colour(run: Run) -> None:
+    """Put the colour camera where the frames' edges say it is, from here on."""
+    register, capture = run.settings.register, run.capture
+    if register is None:
+        return
+    every = -(-len(capture) // register.frames)
+    arrays = run.stage("registration", lambda: vars(register(run.frames("registration", every))),
+                       asdict(register))  # fmt: skip
+    offset, error = arrays["offset"], arrays["error"]
+    if np.isfinite(error).all():
+        run.checks["colour_offset_mm"] = [round(1000 * float(v), 2) for v in offset]
+        run.checks["colour_offset_error_mm"] = [round(1000 * float(v), 2) for v in error]
+    if not offset.any():
+        return
+
+    def frames() -> Iterator[Frame]:
+        for frame in capture.frames():
+            yield moved(frame, offset)
+
+    run.capture = replace(capture, frames=frames)
+    run.warnings.append(
+        f"colour and depth lay {1000 * float(np.linalg.norm(offset)):.1f} mm apart: put right"
+    )
 
 
 def _drift(before: Array, after: Array) -> float:
