@@ -150,6 +150,7 @@ def assemble(run: Run, world: World, fine: Surface, shapes: list[Shape]) -> Scen
     kinds = [_shape_word(mesh, primitive)
              for (mesh, _, _), (_, primitive, _) in zip(framed, parts, strict=True)]  # fmt: skip
     names = [f"{kind}_{kinds[: i + 1].count(kind)}" for i, kind in enumerate(kinds)]
+    segments = [s.segment for s in shapes]
     assets = []
     for i, (shape, (mesh, position, quaternion), (hulls, primitive, warning)) in enumerate(
         zip(shapes, framed, parts, strict=True)
@@ -159,15 +160,23 @@ def assemble(run: Run, world: World, fine: Surface, shapes: list[Shape]) -> Scen
         _film_again(run, names[i], looks[i])
         on = shape.segment.on
         support = shape.segment.support.name if on is None else names[on]
+        # Close to a surface depth cannot part the two: a thing stands on the surface's own height.
+        below = _lowest(segments, i)
+        position = position + [0, 0, below.support.height - below.base]
         assets.append(
             _asset(names[i], kinds[i], mesh, hulls, primitive, position, quaternion, shape, support)
         )
-    segments = [s.segment for s in shapes]
     start = time.perf_counter()
     behind = background(world.surface, fine, world.supports, segments)
     run.seconds["background"] = time.perf_counter() - start
     camera = _capture_camera(run, world, segments)
     return Scene(tuple(assets), world.supports, world.walls, behind, (camera,))
+
+
+def _lowest(segments: list[Segment], i: int) -> Segment:
+    """What stands on the surface itself, of all that segment `i` stands on."""
+    on = segments[i].on
+    return segments[i] if on is None else _lowest(segments, on)
 
 
 def _film_again(run: Run, name: str, look: Look) -> None:
@@ -209,14 +218,11 @@ def _asset(
     shell = physics.shell_prior()
     centre, inertia = physics.mass_moments(physics.moments(mesh, primitive), mass.mode, shell.mode)
     words = "×".join(f"{1000 * s:.0f}" for s in sorted(size))
-    # Close to the support depth cannot part the two: the thing stands on the support's own height.
-    lift = shape.segment.support.height - shape.segment.base if shape.segment.on is None else 0.0
-    on = position + [0, 0, lift]
     return Asset(
         name=name,
         label=f"{kind}-like, {words} mm",
         label_source="shape",
-        position=on,
+        position=position,
         quaternion=quaternion,
         visual=mesh,
         parts=parts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import mujoco
@@ -16,6 +17,8 @@ ROUNDS = 8  # of watching, at most
 STILL = 0.0005  # drift in WATCH seconds that counts as rest, m
 WATCH = 2.0  # s of free motion over which drift is measured
 BASE = 0.004  # thickness of a base, m
+CLEAR = 1e-4  # between a thing and what it is set on, m
+RAISES = 40  # of a thing out of what it stands on, at most
 
 
 @dataclass(frozen=True)
@@ -143,17 +146,60 @@ def angle(a: Array, b: Array) -> Array:
 
 
 def lift(scene: Scene) -> Scene:
-    """The scene with every object's collision geometry just clear of the surface it stands on."""
+    """The scene with every object's collision geometry just clear of what it stands on.
+
+    What stands on an object goes along with it, and is then raised out of it: settling would
+    fling the two apart.
+    """
     heights = {s.name: s.height for s in scene.supports}
-    assets = []
-    for asset in scene.assets:
-        if asset.support not in heights:
-            assets.append(asset)
-            continue
-        lowest = lowest_point(asset)
-        z = heights[asset.support] - lowest + 1e-4
-        assets.append(replace(asset, position=np.array([*asset.position[:2], z])))
+    by_name = {a.name: a for a in scene.assets}
+    raised: dict[str, float] = {}
+
+    def rise(asset: Asset) -> float:
+        if asset.name not in raised:
+            if asset.support in heights:
+                on = heights[asset.support] - lowest_point(asset) + CLEAR
+                raised[asset.name] = on - float(asset.position[2])
+            else:
+                raised[asset.name] = rise(by_name[asset.support])
+        return raised[asset.name]
+
+    assets = tuple(_raised(a, rise(a)) for a in scene.assets)
+    if all(a.support in heights for a in assets):
+        return replace(scene, assets=assets)
+    return _parted(replace(scene, assets=assets), heights)
+
+
+def _parted(scene: Scene, surfaces: Mapping[str, float]) -> Scene:
+    """The scene with what stands on objects raised until it is in them no more."""
+    model = compile_model(*build(scene))
+    data = mujoco.MjData(model)
+    height = data.qpos.reshape(-1, 7)[:, 2]
+    body = {a.name: model.body(a.name).id for a in scene.assets}
+    on = {body[a.name]: body[a.support] for a in scene.assets if a.support not in surfaces}
+    first = height.copy()
+    for _ in range(RAISES):
+        mujoco.mj_forward(model, data)
+        pairs = model.geom_bodyid[data.contact.geom]
+        up = np.zeros(model.nbody)
+        for (a, b), dist in zip(pairs, data.contact.dist, strict=True):
+            upper = a if on.get(a) == b else b if on.get(b) == a else 0
+            up[upper] = max(up[upper], -dist)
+        up[0] = 0.0
+        if up.max() < CLEAR:
+            break
+        # By half a millimetre more than it is in, and with all that stands on it.
+        for i, asset in enumerate(scene.assets):
+            carried: int | None = body[asset.name]
+            while carried is not None:
+                height[i] += up[carried] + 0.0005 if up[carried] >= CLEAR else 0.0
+                carried = on.get(carried)
+    assets = (_raised(a, float(dz)) for a, dz in zip(scene.assets, height - first, strict=True))
     return replace(scene, assets=tuple(assets))
+
+
+def _raised(asset: Asset, dz: float) -> Asset:
+    return replace(asset, position=asset.position + [0.0, 0.0, dz])
 
 
 def lowest_point(asset: Asset) -> float:

@@ -94,12 +94,13 @@ def test_the_lowest_point_of_a_turned_primitive(kind):
         assert lowest_point(thing) == pytest.approx(-0.05 * np.sqrt(2))
 
 
-def test_what_stands_on_another_object_is_not_lifted():
+def test_what_stands_clear_on_another_object_only_goes_along_with_it():
     below = box("below", (0.1, 0.1, 0.05), (0, 0))
     above = box("above", (0.06, 0.06, 0.05), (0, 0))
     above = replace(above, support="below", position=np.array([0, 0, TABLE + 0.0755]))
     scene = lift(scene_of(below, above))
-    assert scene.assets[1].position[2] == TABLE + 0.0755
+    went = scene.assets[0].position[2] - below.position[2]
+    assert scene.assets[1].position[2] == pytest.approx(TABLE + 0.0755 + went, abs=1e-9)
     settled = settle(scene)
     assert settled.scene.assets[1].position[2] == pytest.approx(TABLE + 0.075, abs=0.0005)
 
@@ -190,3 +191,19 @@ def test_the_settled_scene_is_what_the_physics_left():
     for thing, q in zip(settled.scene.assets, data.qpos.reshape(-1, 7), strict=True):
         assert np.allclose(q, [*thing.position, *thing.quaternion])
         assert np.linalg.norm(thing.quaternion) == pytest.approx(1)
+
+
+def test_what_stands_on_an_object_goes_with_it_and_is_raised_out_of_it():
+    """A box that the scan sank by 5 mm into the box under it, which floats by 2 mm."""
+    low = box("low", (0.1, 0.1, 0.06), (0, 0))
+    low = low.moved(low.position + [0, 0, 0.002], low.quaternion)
+    high = box("high", (0.05, 0.05, 0.04), (0.01, 0))
+    high = replace(high.moved(high.position + [0, 0, 0.055], high.quaternion), support="low")
+    lifted = lift(scene_of(high, low))
+    by_name = {a.name: a for a in lifted.assets}
+    assert by_name["low"].position[2] == pytest.approx(TABLE + 0.03, abs=2e-4)
+    assert by_name["high"].position[2] - 0.02 == pytest.approx(TABLE + 0.06, abs=0.0012)
+    settled = settle(lifted)
+    assert settled.penetration < 0.0003
+    assert settled.drift.max() < 0.0005
+    assert settled.moved.max() < 0.002
