@@ -45,3 +45,13 @@ def emit(result: dict[str, Any], as_json: bool, text: str) -> None:
         sys.stdout.write(json.dumps(result) + "\n")
     else:
         out.print(text, soft_wrap=True)
+
+
+def pixels(option: str, text: str) -> tuple[int, int]:
+    """Width and height of an option given as 640x480. Raises UsageError for anything else."""
+    from cousins.errors import UsageError
+
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(p.isdecimal() and p.isascii() and len(p) <= 5 for p in parts):
+        raise UsageError(f"{option} {text}: give it as 640x480")
+    return int(parts[0]), int(parts[1])

@@ -18,6 +18,7 @@ from .console import err
 from .demo import demo
 from .doctor import doctor
 from .export import export
+from .film import film
 from .info import info
 from .render import render
 from .run import run
@@ -32,7 +33,7 @@ app = typer.Typer(
 )
 # In the order of use. A verb's module imports what it works with inside its function, so that
 # `cousins --help` answers at once.
-for verb in (scan, augment, run, view, render, export, info, check, doctor, demo):
+for verb in (scan, augment, run, view, render, export, info, check, film, doctor, demo):
     app.command()(verb)
 
 

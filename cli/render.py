@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .console import Json, emit, progress
+from .console import Json, emit, pixels, progress
 
 
 def render(
@@ -36,25 +36,16 @@ def render(
     if cousin is not None and grid is not None:
         raise UsageError("--cousin and --grid exclude each other: give one")
     image_suffix(output)
-    pixels = _pixels(size or ("640x480" if grid is None else "320x240"))
+    width_height = pixels("--size", size or ("640x480" if grid is None else "320x240"))
     start = time.monotonic()
     opened = read(pack)
     with progress(as_json) as report:
         if grid is None:
-            image = picture(opened, cousin, camera, pixels)
+            image = picture(opened, cousin, camera, width_height)
         else:
-            image = draw_grid(opened, grid, camera, pixels, report)
+            image = draw_grid(opened, grid, camera, width_height, report)
     save(output, image)
     seconds = round(time.monotonic() - start, 2)
     height, width = image.shape[:2]
     result = {"file": str(output), "width": width, "height": height, "seconds": seconds}
     emit(result, as_json, f"{output}: {width} x {height} pixels in {seconds} s")
-
-
-def _pixels(size: str) -> tuple[int, int]:
-    from cousins.errors import UsageError
-
-    parts = size.lower().split("x")
-    if len(parts) != 2 or not all(p.isdecimal() and p.isascii() and len(p) <= 5 for p in parts):
-        raise UsageError(f"--size {size}: give it as 640x480")
-    return int(parts[0]), int(parts[1])

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from cousins import raycast
 from cousins.capture.quality import check_same_view
@@ -43,6 +44,7 @@ __all__ = [
     "Phone",
     "Walk",
     "film",
+    "kept",
     "lamp_points",
     "load",
     "middle",
@@ -86,7 +88,9 @@ class Phone:
     def camera(self) -> Intrinsics:
         """The field of view as a camera of the colour picture's size."""
         w, h = self.colour_size
-        angle = self.field_of_view or layout(self.layout).field_of_view
+        angle = self.field_of_view
+        if angle is None:
+            angle = layout(self.layout).field_of_view
         focal = w / 2 / np.tan(np.radians(angle) / 2)
         return Intrinsics(w, h, float(focal), float(focal), (w - 1) / 2, (h - 1) / 2)
 
@@ -139,7 +143,7 @@ def _check(phone: Phone) -> None:
         raise UsageError(f"rate = {phone.rate:g}: a film needs some frames a second")
     if not 0 <= phone.missing < 1:
         raise UsageError(f"missing = {phone.missing:g}: give a share of the frames, 0 to below 1")
-    if not 5 <= (phone.field_of_view or 60) <= 150:
+    if phone.field_of_view is not None and not 5 <= phone.field_of_view <= 150:
         raise UsageError(f"field of view {phone.field_of_view:g}: give 5 to 150 degrees")
     if phone.finer < 1 or phone.shadows < 1:
         raise UsageError("finer and shadows: give at least 1")
@@ -157,6 +161,11 @@ def poses(phone: Phone, target: tuple[float, float, float]) -> Array:
     return walk.viewpoints(phone.walk, target, phone.frames, phone.rate, _rng(phone, _WALK))
 
 
+def kept(phone: Phone) -> NDArray[np.bool_]:
+    """(frames,): which frames are in the capture; the phone drops the others."""
+    return ~tracking.dropped(phone.frames, phone.missing, _rng(phone, _DROPPED))
+
+
 def lamp_points(phone: Phone, true: Array) -> Array:
     """(k, 3) points of a round lamp above the scene: k shadow rays make its shadows soft."""
     return image.lamps(true, phone.shadows)
@@ -172,7 +181,7 @@ def _shots(stage: raycast.Stage, phone: Phone, true: Array, progress: Progress) 
 
     rig, noise, exposure = phone.rig, phone.noise, phone.exposure
     tracked = tracking.believed(true, noise, phone.rate, _rng(phone, _TRACKING))
-    dropped = tracking.dropped(phone.frames, phone.missing, _rng(phone, _DROPPED))
+    keep = kept(phone)
     blobs = gloss.pattern(_rng(phone, _GLOSS))
     gains = image.gains(exposure, phone.frames, phone.rate, _rng(phone, _GAIN))
     lamps = lamp_points(phone, true)
@@ -193,5 +202,5 @@ def _shots(stage: raycast.Stage, phone: Phone, true: Array, progress: Progress) 
             small = cv2.resize(grey, phone.depth_size, interpolation=cv2.INTER_AREA)
             guide = np.asarray(small, float) / 255
         depth, confidence = sensed(seen.depth, seen.cosine, noise, depth_rng, guide, lost)
-        yield Shot(i, CAPTURE_FROM_WORLD @ tracked[i], depth, confidence, colour, bool(dropped[i]))
+        yield Shot(i, CAPTURE_FROM_WORLD @ tracked[i], depth, confidence, colour, not keep[i])
     progress("film", len(true), len(true))

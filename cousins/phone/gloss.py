@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cousins.raycast import Seen
 from cousins.types import Array, Intrinsics
 
-BLOBS = (0.012, 0.06)  # m: wavelengths of the pattern on the surface; our own estimate
+BLOBS = (0.03, 0.12)  # m: wavelengths of the pattern on the surface; our own estimate
 TURNS = 4.0  # radians of the pattern's phase, rms, per radian by which the view turns
 WAVES = 24
 
