@@ -7,12 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from cousins.reconstruct.tsdf import Surface
+from cousins.segment.patches import (
+    agglomerate,
+    borders,
+    means,
+    patches,
+    smoothed,
+    thinned,
+    trusted,
+    unit,
+)
+from cousins.segment.stacking import Limits, Parts, objects, relations
 from cousins.segment.supports import area, inside
 from cousins.types import Array, Support
 
 SHEET_HEIGHT = 0.03  # level and lower than this may be paper, a magazine, a book, m
 FINE = 0.0007  # depth noise after fusion below which single sheets can be told apart, m
-RIM = 0.010  # how far beside a sheet's top its sides may lie, m
+LOW = 0.015  # what is lower may be the depth's own drift, m
+RING = 0.025  # how far round a low thing the support is looked at, m
 
 
 @dataclass(frozen=True)
@@ -98,7 +110,10 @@ class Geometric:
     min_size: float = 0.02
     max_size: float = 0.7
     max_lift: float = 0.04
+    max_hidden_lift: float = 0.25
     min_points: int = 120
+    smooth: float = 0.010
+    patch: float = 0.014
 
     def __call__(
         self, surface: Surface, support: Support, above: tuple[Support, ...] = ()
@@ -122,37 +137,92 @@ class Geometric:
         height = points[:, 2] - ground(points[:, :2])
         least = self.min_height if support.kind != "floor" else self.min_height_on_floor
         up = height > max(least, 3 * ground.noise)
+        bare = _bare(points, height, least, up)
+        points_beside = np.column_stack([points[~up, :2], height[~up]])
         points, normals, colours, height = points[up], normals[up], colours[up], height[up]
-        labels = _enclosed_joined(points, self._parts(points, normals, height))
+        standing = self._could_be_objects(points, height, support, bare)
+        points, normals, colours = points[standing], normals[standing], colours[standing]
+        height, bare = height[standing], bare[standing]
+        if not len(points):
+            return ()
+        limits = Limits(self.min_points, ground.noise)
+        cells, parts = self._parts(points, normals, colours, height, bare, limits)
+        labels = parts.labels[cells]
+        every = list(reversed(parts.by_size()))
+        every = [
+            a for a in every if self._is_object(points[labels == a], height[labels == a], support)
+        ]
+        flat = points_beside[np.abs(points_beside[:, 2]) < 0.01]
+        every = [a for a in every if _steps_up(points[labels == a], height[labels == a], flat)]
+        on = relations(parts, every, limits)
+        kept = [
+            a
+            for a, below in zip(every, on, strict=True)
+            if below is not None or self._stands(height[labels == a], bare[labels == a], support)
+        ]
+        on = relations(parts, kept, limits)
         found = []
-        for label in range(labels.max(initial=-1) + 1):
-            member = labels == label
-            if not self._is_object(points[member], height[member], support):
-                continue
+        for a, below in zip(kept, on, strict=True):
+            member = labels == a
             base = float(np.median(ground(points[member, :2])))
             if support.kind == "floor":
                 base = _floor_near(surface, points[member], base)
+            if below is not None:
+                base = max(base, _top_near(parts, kept[below], a, base))
             notes = _notes(height[member], ground)
             seen = points[member], normals[member], colours[member]
-            found.append(Segment(*seen, support, base, ground.noise, notes))
-        return tuple(sorted(found, key=lambda s: -len(s.points)))
+            found.append(Segment(*seen, support, base, ground.noise, notes, below))
+        return tuple(found)
 
-    def _parts(self, points: Array, normals: Array, height: Array) -> np.ndarray:
-        """(n,) labels from 0; -1 belongs to nothing."""
-        whole = np.full(len(points), -1)
-        slab = np.flatnonzero((normals[:, 2] > 0.9) & (height < SHEET_HEIGHT))
-        pieces = _drop_small(connected(points[slab], self.gap), self.min_points)
-        count = 0
-        for piece in range(pieces.max(initial=-1) + 1):
-            member = slab[pieces == piece]
-            if _is_sheet(points[member]):
-                whole[member] = count
-                count += 1
-        whole = _with_rims(points, height, whole)
-        rest = np.flatnonzero(whole < 0)
-        own = _drop_small(connected(points[rest], self.gap), self.min_points)
-        whole[rest] = np.where(own >= 0, own + count, -1)
-        return whole
+    def _stands(self, height: Array, bare: np.ndarray, support: Support) -> bool:
+        """Whether a thing stands on the support: it comes near, or may where nobody saw."""
+        lift = float(np.percentile(height, 2))
+        hidden = support.kind != "floor" and bare.mean() < 0.5
+        return lift < (self.max_hidden_lift if hidden else self.max_lift)
+
+    def _could_be_objects(
+        self, points: Array, height: Array, support: Support, bare: np.ndarray
+    ) -> np.ndarray:
+        """(n,) bool: what hangs together and may stand on the support, so that the rest, furniture
+        beyond it say, need not be looked at."""
+        labels = _drop_small(connected(points, self.gap), self.min_points)
+        keep = np.zeros(len(points), bool)
+        hull = _hull(support.polygon)
+        for label in range(labels.max(initial=-1) + 1):
+            member = np.flatnonzero(labels == label)
+            within = inside(hull, points[member[:: 1 + len(member) // 400], :2]).mean()
+            size = np.ptp(points[member], axis=0).max()
+            keep[member] = (within > 0.3
+                            and (support.kind != "floor" or size < self.max_size)
+                            and self._stands(height[member], bare[member], support))  # fmt: skip
+        return keep
+
+    def _parts(
+        self,
+        points: Array,
+        normals: Array,
+        colours: Array,
+        height: Array,
+        bare: np.ndarray,
+        limits: Limits,
+    ) -> tuple[np.ndarray, Parts]:
+        """Which cell each point is in, and the cells' objects."""
+        cells = thinned(points, normals, 0.004)
+        p, raw, c = means(points, cells), means(normals, cells), means(colours, cells)
+        n = smoothed(p, unit(raw), self.smooth)
+        patch = patches(p, n, c, self.patch)
+        edges = borders(p, n, c, patch, self.gap, trusted(raw, patch))
+        whole = agglomerate(int(patch.max()) + 1, edges)
+        parts = Parts(
+            p,
+            n,
+            np.bincount(cells),
+            means(height[:, None], cells)[:, 0],
+            means(bare[:, None].astype(float), cells)[:, 0] > 0.5,
+            whole[patch],
+            edges.between(whole),
+        )
+        return cells, objects(parts, limits)
 
     def _is_object(self, points: Array, height: Array, support: Support) -> bool:
         if len(points) < self.min_points:
@@ -160,14 +230,54 @@ class Geometric:
         extent = np.ptp(points, axis=0)
         if max(extent) > self.max_size or max(extent[:2]) < self.min_size:
             return False
-        if np.percentile(height, 2) > self.max_lift:
-            return False
-        within = inside(support.polygon, points[:: max(1, len(points) // 400), :2])
-        if within.mean() < 0.7:
+        within = inside(_hull(support.polygon), points[:: max(1, len(points) // 400), :2])
+        if within.mean() < 0.5:
             return False
         # A fringe along the rim of a table is fusion's own, not a thing.
         core = inside(support.polygon, points[:: max(1, len(points) // 400), :2], -0.025)
         return bool(height.max() > 0.012 or core.mean() > 0.5)
+
+
+def _hull(polygon: Array) -> Array:
+    import cv2
+
+    return cv2.convexHull(polygon.astype(np.float32))[:, 0].astype(float)
+
+
+def _bare(points: Array, height: Array, least: float, up: np.ndarray) -> np.ndarray:
+    """(n,) of the points that are up: whether the support is seen right below, all round."""
+    from scipy.ndimage import uniform_filter
+
+    spots = np.floor(points[:, :2] / 0.01).astype(int)
+    spots += 1 - spots.min(0)
+    seen = np.zeros(spots.max(0) + 2)
+    x, y = spots[~up & (np.abs(height) < max(0.01, least))].T
+    seen[x, y] = 1.0
+    return np.asarray(uniform_filter(seen, 3, mode="constant"))[spots[up, 0], spots[up, 1]] > 0.7
+
+
+def _steps_up(points: Array, height: Array, flat: Array) -> bool:
+    """Whether a low thing rises by a step from what lies round it, and not as depth drifts off.
+
+    flat: (n, 3), x, y and height of the support's own points.
+    """
+    from scipy.spatial import KDTree
+
+    if np.percentile(height, 95) > LOW or not len(flat):
+        return True
+    low, high = points[:, :2].min(0) - RING, points[:, :2].max(0) + RING
+    flat = flat[np.all((flat[:, :2] > low) & (flat[:, :2] < high), axis=1)]
+    if len(flat) < 30:
+        return True
+    distance = KDTree(points[:, :2]).query(flat[:, :2])[0]
+    beside = flat[(distance > RING / 4) & (distance < RING), 2]
+    return len(beside) < 30 or np.median(height) > 2 * np.median(beside)
+
+
+def _top_near(parts: Parts, below: int, a: int, base: float) -> float:
+    near = parts.touching(below, a)
+    near = near[parts.normals[near, 2] > 0.8]
+    return float(np.median(parts.points[near, 2])) if len(near) else base
 
 
 def connected(points: Array, gap: float) -> np.ndarray:
@@ -193,75 +303,6 @@ def _drop_small(labels: np.ndarray, least: int) -> np.ndarray:
     kept = order[counts[order] >= least]
     new[kept] = np.arange(len(kept))
     return new[labels]
-
-
-def _is_sheet(points: Array) -> bool:
-    """Whether level low points make a slab (paper, a magazine, a book) and not a ledge or a rim.
-
-    A slab holds a disc of 4 cm and covers 60 cm².
-    """
-    import cv2
-
-    if len(points) < 300:
-        return False
-    cell = 0.005
-    cells = ((points[:, :2] - points[:, :2].min(0)) / cell).astype(int) + 1
-    image = np.zeros(cells.max(0) + 2, np.uint8)
-    image[cells[:, 0], cells[:, 1]] = 1
-    radius = cv2.distanceTransform(image, cv2.DIST_L2, 3).max() * cell
-    return bool(image.sum() * cell**2 > 0.006 and radius > 0.02)
-
-
-def _with_rims(points: Array, height: Array, labels: np.ndarray) -> np.ndarray:
-    """Sheets with their sides: what lies beside them, or on them, and hardly higher."""
-    from scipy.spatial import KDTree
-
-    labels = labels.copy()
-    for sheet in range(labels.max(initial=-1) + 1):
-        mine = labels == sheet
-        rest = np.flatnonzero(labels < 0)
-        tree = KDTree(points[mine, :2])
-        distance, index = tree.query(points[rest, :2], distance_upper_bound=RIM)
-        near, nearest = np.isfinite(distance), np.asarray(index)
-        top = height[mine][nearest[near]]
-        rest = rest[near]
-        labels[rest[height[rest] < top + 0.005]] = sheet
-    return labels
-
-
-def _enclosed_joined(points: Array, labels: np.ndarray) -> np.ndarray:
-    """Join what a ring of another surrounds and touches: the inside of a bowl is the bowl.
-
-    Surrounded from above, that is: not merely within a convex outline, where a small thing may
-    lie in the crook of a large one.
-    """
-    from scipy.ndimage import binary_closing, binary_fill_holes
-    from scipy.spatial import KDTree
-
-    labels = labels.copy()
-    cell, rim = 0.005, 4
-    sizes = np.bincount(labels[labels >= 0], minlength=1)
-    by_size = [int(i) for i in np.argsort(-sizes, kind="stable")]
-    for i, outer in enumerate(by_size):
-        theirs = points[labels == outer]
-        if not len(theirs):
-            continue
-        low = theirs[:, :2].min(0)
-        spots = ((theirs[:, :2] - low) / cell).astype(int) + rim
-        ring = np.zeros(spots.max(0) + 1 + rim, bool)
-        ring[spots[:, 0], spots[:, 1]] = True
-        filled = np.asarray(binary_fill_holes(binary_closing(ring, iterations=2)))
-        for inner in by_size[i + 1 :]:
-            mine = points[labels == inner]
-            if not len(mine):
-                continue
-            spots = ((mine[:, :2] - low) / cell).astype(int) + rim
-            known = np.all((spots >= 0) & (spots < ring.shape), axis=1)
-            within = np.zeros(len(mine), bool)
-            within[known] = filled[spots[known, 0], spots[known, 1]]
-            if within.mean() > 0.9 and KDTree(theirs).query(mine)[0].min() < 0.02:
-                labels[labels == inner] = outer
-    return labels
 
 
 def _floor_near(surface: Surface, points: Array, height: float) -> float:

@@ -12,6 +12,7 @@ from cousins.types import Array, Support, Wall
 
 CELL = 0.02  # of the occupancy grids, m
 FLOOR_BAND = 0.08  # pieces of one floor may differ by this in height, m
+BESIDE = 8  # cells, of what is broad, that a narrow strip is still of it
 SHELF = 0.3  # a surface narrower than this is a shelf, m
 LEVEL = np.cos(np.radians(10))  # a highest-plane rule without this gate once chose one tilted 11°
 
@@ -33,7 +34,8 @@ class Supports:
         found: list[tuple[float, Array, float]] = []
         for height in self._peaks(points[:, 2], area):
             layer = points[np.abs(points[:, 2] - height) < self.band]
-            for polygon, inside, size in _components(layer, self.min_area):
+            lower = surface.vertices[surface.vertices[:, 2] < height - 2 * self.band]
+            for polygon, inside, size in _components(layer, lower, self.min_area):
                 z = float(np.median(layer[inside, 2]))
                 if not any(abs(z - h) < 2 * self.band and _overlap(p, polygon)
                            for h, p, _ in found):  # fmt: skip
@@ -69,8 +71,13 @@ def vertex_areas(surface: Surface) -> Array:
     return np.bincount(surface.faces.ravel(), weights, len(surface.vertices)).astype(float)
 
 
-def _components(layer: Array, min_area: float) -> list[tuple[Array, np.ndarray, float]]:
-    """Polygon, mask of the layer's points, and area of each connected piece of a layer."""
+def _components(
+    layer: Array, lower: Array, min_area: float
+) -> list[tuple[Array, np.ndarray, float]]:
+    """Polygon, mask of the layer's points, and area of each connected piece of a layer.
+
+    lower: points (n, 3) below it, where it cannot be.
+    """
     import cv2
 
     if len(layer) < 3:
@@ -87,7 +94,10 @@ def _components(layer: Array, min_area: float) -> list[tuple[Array, np.ndarray, 
     broad = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (11, 11))
     opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, broad)
     if opened.sum() > 0.8 * closed.sum():
-        closed = opened
+        # What was narrow, but runs beside what is broad, is its rim beyond a shadow.
+        beside = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * BESIDE + 1, 2 * BESIDE + 1))
+        closed = closed & cv2.dilate(opened, beside)
+    closed = _shadows_filled(closed, origin, lower)
     contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     pieces = []
     for contour in contours:
@@ -103,6 +113,23 @@ def _components(layer: Array, min_area: float) -> list[tuple[Array, np.ndarray, 
             continue
         pieces.append((_counter_clockwise(origin + (polygon + 0.5) * CELL), member, seen))
     return pieces
+
+
+def _shadows_filled(image: np.ndarray, origin: Array, lower: Array) -> np.ndarray:
+    """With what each piece's convex outline holds and nobody saw: there its things hide it."""
+    import cv2
+
+    below = np.zeros_like(image)
+    cells = ((lower[:, :2] - origin) / CELL).astype(int)
+    cells = cells[np.all((cells >= 0) & (cells < image.shape[::-1]), axis=1)]
+    below[cells[:, 1], cells[:, 0]] = 1
+    seen_through = cv2.dilate(below, np.ones((3, 3), np.uint8)) > 0
+    out = image.copy()
+    for contour in cv2.findContours(image, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]:
+        hull = np.zeros_like(image)
+        cv2.fillConvexPoly(hull, cv2.convexHull(contour), 1)
+        out[(hull > 0) & ~seen_through] = 1
+    return out
 
 
 def _counter_clockwise(polygon: Array) -> Array:

@@ -1,0 +1,264 @@
+"""What stands on what: parts of a surface become objects, since each object must rest on something.
+
+A part that rests on nothing belongs to what holds it (a handle). One that rests on another is an
+object of its own, unless both are turned about one axis (a bottle's neck). The inside of a
+container is the container's; what rises in it is content.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cousins.segment.patches import Borders, unit
+from cousins.types import Array
+
+LEVEL = 0.6  # a normal's least z where something can stand
+CELL = 0.005  # of footprints, m
+NEAR = 0.012  # what is nearer than this touches, m
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a part is an object; what it takes grows with the depth's noise.
+
+    least: points. noise: m. lift: height of its lowest points if it stands on the support, m.
+    seam: how far the border of two things that stand side by side bends inwards, rad.
+    """
+
+    least: int
+    noise: float
+    lift: float = 0.02
+    seam: float = np.radians(25.0)
+
+    @property
+    def rise(self) -> float:
+        """How far content rises over where it lies in its container, m."""
+        return max(0.005, 4 * self.noise)
+
+    @property
+    def coaxial(self) -> float:
+        """How far two round parts' axes lie apart if they are one thing, m."""
+        return max(0.003, 3 * self.noise)
+
+    @property
+    def least_upper(self) -> float:
+        """The longest side of the least thing that is told from what it lies on, m."""
+        return max(0.02, 30 * self.noise)
+
+    @property
+    def alike(self) -> float:
+        """The overlap of two parts' outlines beyond which one is the other's upper half."""
+        return 1 - 200 * self.noise
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A surface in parts. points, normals (n, 3); count (n,): how many points each stands for;
+    height (n,) over the support; bare (n,): whether the support is seen right below; labels (n,)
+    and the parts' borders."""
+
+    points: Array
+    normals: Array
+    count: np.ndarray
+    height: Array
+    bare: np.ndarray
+    labels: np.ndarray
+    borders: Borders
+
+    def joined(self, a: int, b: int) -> Parts:
+        """With part a as b's."""
+        into = np.arange(self.labels.max(initial=0) + 1)
+        into[a] = b
+        return replace(self, labels=into[self.labels], borders=self.borders.between(into))
+
+    def beside(self, a: int) -> list[tuple[int, float]]:
+        """The parts that meet part a, longest border first, and how each border bends."""
+        rows = np.flatnonzero((self.borders.pairs == a).any(1))
+        rows = rows[np.argsort(-self.borders.weight[rows], kind="stable")]
+        return [(int(self.borders.pairs[r].sum()) - a, float(self.borders.bend[r])) for r in rows]
+
+    def by_size(self) -> list[int]:
+        """The labels in use, smallest part first."""
+        size = np.bincount(self.labels, self.count)
+        return [int(a) for a in np.argsort(size, kind="stable") if size[a] > 0]
+
+    def touching(self, b: int, a: int) -> np.ndarray:
+        """The rows of part b's points that lie near part a."""
+        from scipy.spatial import KDTree
+
+        theirs = np.flatnonzero(self.labels == b)
+        tree = KDTree(self.points[self.labels == a])
+        near = tree.query(self.points[theirs], distance_upper_bound=NEAR)[0]
+        return theirs[np.isfinite(near)]
+
+
+def objects(parts: Parts, limits: Limits) -> Parts:
+    """Parts joined until each is an object."""
+    parts = _absorbed(parts, limits.least)
+    while True:
+        for a in parts.by_size():
+            b = _owner(parts, a, limits)
+            if b is not None:
+                parts = parts.joined(a, b)
+                break
+        else:
+            return parts
+
+
+def _absorbed(parts: Parts, least: int) -> Parts:
+    """What is too small to be an object joins what it meets most, the smallest first."""
+    alone: set[int] = set()
+    while True:
+        size = np.bincount(parts.labels, parts.count)
+        small = [a for a in parts.by_size() if size[a] < least and a not in alone]
+        if not small:
+            return parts
+        others = parts.beside(small[0])
+        if others:
+            parts = parts.joined(small[0], others[0][0])
+        else:
+            alone.add(small[0])
+
+
+def _owner(parts: Parts, a: int, limits: Limits) -> int | None:
+    """The part that part a belongs to; None where it is an object, or the larger of two."""
+    mine = parts.labels == a
+    others = parts.beside(a)
+    if not others:
+        return None
+    size = np.bincount(parts.labels, parts.count)
+    content = False
+    for b, _ in others:
+        within = lies_within(parts, a, b)
+        if _lining(parts, a, b, within, limits):
+            return b
+        content = content or (within and _solid(parts, a))
+    held = [b for b, _ in others if rests_on(parts, a, b, limits)]
+    for b in held:
+        small = np.ptp(parts.points[mine], axis=0).max() < limits.least_upper
+        if small or _one_axis(parts, a, b, limits.coaxial) or _alike(parts, a, b) > limits.alike:
+            return b
+    if held or content:
+        return None
+    if np.percentile(parts.height[mine], 2) < limits.lift:
+        for b, bend in others:
+            one = bend > -limits.seam or _in_outline(parts, a, b, 0.6)
+            if one and size[a] <= size[b]:
+                return b
+        return None
+    return others[0][0] if parts.bare[mine].mean() > 0.5 else None
+
+
+def _solid(parts: Parts, a: int) -> bool:
+    """Whether a part is seen from above as a whole, and not as a wall round nothing."""
+    mine = parts.labels == a
+    return bool(np.mean(parts.normals[mine, 2] > LEVEL) > 0.25)
+
+
+def rests_on(parts: Parts, a: int, b: int, limits: Limits) -> bool:
+    """Whether part a stands on part b: that is level where they meet, a does not reach below it
+    and rises over it."""
+    near = parts.touching(b, a)
+    if not len(near) or np.median(parts.normals[near, 2]) < LEVEL:
+        return False
+    mine = parts.points[parts.labels == a, 2]
+    seam = np.median(parts.points[near, 2])
+    low, high = np.percentile(mine, [3, 95])
+    lower = np.percentile(parts.points[parts.labels == b, 2], 3) < low
+    return bool(low > seam - NEAR and high > seam + limits.rise and lower)
+
+
+def _lining(parts: Parts, a: int, b: int, within: bool, limits: Limits) -> bool:
+    """Whether part a is the inside of part b: it lies within that and does not rise from it."""
+    mine = parts.labels == a
+    floor = np.mean(parts.normals[mine, 2] > 0.8) > 0.8
+    if not (within or (floor and _in_outline(parts, a, b, 0.9))):
+        return False
+    near = parts.touching(a, b)
+    if not len(near):
+        return False
+    seam = np.median(parts.points[near, 2])
+    return bool(np.percentile(parts.points[mine, 2], 95) < seam + limits.rise)
+
+
+def lies_within(parts: Parts, a: int, b: int) -> bool:
+    """Whether part b is a ring, seen from above, about part a."""
+    from scipy.ndimage import binary_closing, binary_fill_holes
+
+    mine, theirs = (parts.points[parts.labels == k, :2] for k in (a, b))
+    low, margin = theirs.min(0), 4
+    spots = ((theirs - low) / CELL).astype(int) + margin
+    ring = np.zeros(spots.max(0) + 1 + margin, bool)
+    ring[spots[:, 0], spots[:, 1]] = True
+    filled = np.asarray(binary_fill_holes(binary_closing(ring, iterations=2)))
+    spots = np.floor((mine - low) / CELL).astype(int) + margin
+    known = np.all((spots >= 0) & (spots < ring.shape), axis=1)
+    within = np.zeros(len(mine), bool)
+    within[known] = filled[spots[known, 0], spots[known, 1]]
+    return bool(within.mean() > 0.9)
+
+
+def _in_outline(parts: Parts, a: int, b: int, share: float) -> bool:
+    """Whether that share of part a lies within the convex outline of part b, seen from above."""
+    import cv2
+
+    from cousins.segment.supports import inside
+
+    mine, theirs = (parts.points[parts.labels == k, :2] for k in (a, b))
+    hull = cv2.convexHull(theirs.astype(np.float32))[:, 0]
+    return bool(len(hull) > 2 and inside(hull, mine[:: 1 + len(mine) // 200]).mean() > share)
+
+
+def _alike(parts: Parts, a: int, b: int) -> float:
+    """The overlap of two parts' convex outlines, seen from above, over what both cover."""
+    import cv2
+
+    hulls = [cv2.convexHull(parts.points[parts.labels == k, :2].astype(np.float32))
+             for k in (a, b)]  # fmt: skip
+    both = cv2.intersectConvexConvex(*hulls)[0]
+    return both / max(sum(cv2.contourArea(h) for h in hulls) - both, 1e-9)
+
+
+def _one_axis(parts: Parts, a: int, b: int, reach: float) -> bool:
+    """Whether two parts are turned about one upright axis."""
+    found = [_axis(parts.points[m], parts.normals[m])
+             for m in (parts.labels == a, parts.labels == b)]  # fmt: skip
+    (centre_a, off_a), (centre_b, off_b) = found
+    return bool(max(off_a, off_b) < reach and np.linalg.norm(centre_a - centre_b) < reach)
+
+
+def _axis(points: Array, normals: Array) -> tuple[Array, float]:
+    """Where the normals of what stands upright meet, seen from above, and how far they miss, m."""
+    upright = np.abs(normals[:, 2]) < 0.8
+    p, n = points[upright, :2], unit(normals[upright, :2])
+    if len(p) < 20:
+        return np.zeros(2), np.inf
+    across = np.column_stack([-n[:, 1], n[:, 0]])
+    if np.linalg.eigvalsh(across.T @ across / len(p))[0] < 0.1:
+        return np.zeros(2), np.inf  # one face: its normals do not meet
+    offset = np.einsum("ij,ij->i", across, p)
+    centre = np.linalg.lstsq(across, offset, rcond=None)[0]
+    return centre, float(np.sqrt(np.mean((across @ centre - offset) ** 2)))
+
+
+def relations(parts: Parts, labels: list[int], limits: Limits) -> list[int | None]:
+    """For each object the index of the one that it stands on or lies in; None: the support."""
+    found: list[int | None] = []
+    size = [float(np.prod(np.ptp(parts.points[parts.labels == a, :2], axis=0))) for a in labels]
+    for i, a in enumerate(labels):
+        met = [labels.index(b) for b, _ in parts.beside(a) if b in labels]
+        on = [j for j in met if rests_on(parts, a, labels[j], limits)]
+        within = [j for j in range(len(labels))
+                  if j != i and size[j] > size[i] and lies_within(parts, a, labels[j])]  # fmt: skip
+        found.append(next(iter([*on, *sorted(within, key=lambda j: size[j])]), None))
+    for i in range(len(found)):  # what would rest on itself by way of others rests on the support
+        seen, j = {i}, found[i]
+        while j is not None:
+            if j in seen:
+                found[i] = None
+                break
+            seen.add(j)
+            j = found[j]
+    return found
