@@ -94,3 +94,10 @@ def test_pose_and_two_heights():
     assert np.abs(np.array(box["vertices"]) - corner).sum(1).min() < 1e-5
     heights = {s["name"]: s["height"] for s in found["supports"]}
     assert heights == {"table": pytest.approx(0.72), "geom_0": pytest.approx(0, abs=1e-9)}
+
+
+def test_friction_is_that_of_what_collides():
+    geoms = ('<geom type="box" size=".05 .05 .05" friction=".4" group="3"/>'
+             '<geom type="box" size=".05 .05 .05" contype="0" conaffinity="0"/>')  # fmt: skip
+    _, by_name = truth(TABLE, free("box", geoms, "0 0 .77"))
+    assert by_name["box"]["friction"] == pytest.approx(0.4)

@@ -23,10 +23,11 @@ def truth(model: mujoco.MjModel, data: mujoco.MjData) -> dict[str, Any]:
 
     `data` must be as mj_forward leaves it.
 
-    objects: one entry a free body: name, mass (kg), friction (sliding; the most of its geoms'),
-    position and quaternion (w x y z) of the body, centre, size and bounds of its mesh (m), volume
-    (m³, None where the mesh is not closed), vertices (n, 3) and faces (m, 3) of its visible geoms,
-    and support: the name of what it stands on (see `support_of`), None if of nothing.
+    objects: one entry a free body: name, mass (kg), friction (sliding; the most of its geoms that
+    collide), position and quaternion (w x y z) of the body, centre, size and bounds of its mesh
+    (m), volume (m³, None where the mesh is not closed), vertices (n, 3) and faces (m, 3) of its
+    visible geoms, and support: the name of what it stands on (see `support_of`), None if of
+    nothing.
     supports: name and height (m) of each static geom that something stands on.
     support_height: of the static surface under the objects (the median, where they stand on
     several); None if they stand on nothing.
@@ -62,10 +63,11 @@ def _object(model: mujoco.MjModel, data: mujoco.MjData, body: int) -> dict[str, 
     if len(parts) > 1:
         mesh = trimesh.boolean.union(parts) if closed else trimesh.util.concatenate(parts)
     geoms = model.body_rootid[model.geom_bodyid] == model.body_rootid[body]
+    touching = geoms & ((model.geom_contype | model.geom_conaffinity) > 0)
     return {
         "name": body_name(model, body),
         "mass": float(model.body_subtreemass[body]),
-        "friction": float(model.geom_friction[geoms, 0].max()),
+        "friction": float(model.geom_friction[touching if touching.any() else geoms, 0].max()),
         "position": data.xpos[body].tolist(),
         "quaternion": data.xquat[body].tolist(),
         "centre": mesh.bounds.mean(0).tolist(),
