@@ -202,7 +202,7 @@ def resumed(folder, capture):
 
 
 def test_a_run_that_is_cut_short_keeps_its_stages_and_no_pack(resumed):
-    assert resumed["left"] == ["fusion", "overview", "poses"]
+    assert resumed["left"] == ["fusion", "overview", "poses", "registration"]
     assert not resumed["there"]
     assert len(resumed["first"]) == 2
 
