@@ -145,7 +145,7 @@ class Geometric:
         height, bare = height[standing], bare[standing]
         if not len(points):
             return ()
-        limits = Limits(self.min_points, ground.noise)
+        limits = Limits(round(self.min_points * max(1.0, ground.noise / 0.0005)), ground.noise)
         cells, parts = self._parts(points, normals, colours, height, bare, limits)
         labels = parts.labels[cells]
         every = list(reversed(parts.by_size()))
@@ -153,7 +153,11 @@ class Geometric:
             a for a in every if self._is_object(points[labels == a], height[labels == a], support)
         ]
         flat = points_beside[np.abs(points_beside[:, 2]) < 0.01]
-        every = [a for a in every if _steps_up(points[labels == a], height[labels == a], flat)]
+        every = [
+            a
+            for a in every
+            if _steps_up(points[labels == a], height[labels == a], flat, ground.noise)
+        ]
         on = relations(parts, every, limits)
         kept = [
             a
@@ -256,7 +260,7 @@ def _bare(points: Array, height: Array, least: float, up: np.ndarray) -> np.ndar
     return np.asarray(uniform_filter(seen, 3, mode="constant"))[spots[up, 0], spots[up, 1]] > 0.7
 
 
-def _steps_up(points: Array, height: Array, flat: Array) -> bool:
+def _steps_up(points: Array, height: Array, flat: Array, noise: float) -> bool:
     """Whether a low thing rises by a step from what lies round it, and not as depth drifts off.
 
     flat: (n, 3), x, y and height of the support's own points.
@@ -271,7 +275,7 @@ def _steps_up(points: Array, height: Array, flat: Array) -> bool:
         return True
     distance = KDTree(points[:, :2]).query(flat[:, :2])[0]
     beside = flat[(distance > RING / 4) & (distance < RING), 2]
-    return len(beside) < 30 or np.median(height) > 2 * np.median(beside)
+    return len(beside) < 30 or np.median(height) > np.median(beside) + 4 * noise
 
 
 def _top_near(parts: Parts, below: int, a: int, base: float) -> float:

@@ -129,15 +129,16 @@ def _owner(parts: Parts, a: int, limits: Limits) -> int | None:
     if not others:
         return None
     size = np.bincount(parts.labels, parts.count)
+    small = (np.ptp(parts.points[mine], axis=0).max() < limits.least_upper
+             or size[a] < 2 * limits.least)  # fmt: skip
     content = False
     for b, _ in others:
         within = lies_within(parts, a, b)
-        if _lining(parts, a, b, within, limits):
+        if _lining(parts, a, b, within, limits) or (within and small):
             return b
-        content = content or (within and _solid(parts, a))
-    held = [b for b, _ in others if rests_on(parts, a, b, limits)]
+        content = content or (within and _open_above(parts, a, b))
+    held = [b for b, _ in others if size[b] > size[a] / 10 and rests_on(parts, a, b, limits)]
     for b in held:
-        small = np.ptp(parts.points[mine], axis=0).max() < limits.least_upper
         if small or _one_axis(parts, a, b, limits.coaxial) or _alike(parts, a, b) > limits.alike:
             return b
     if held or content:
@@ -151,10 +152,16 @@ def _owner(parts: Parts, a: int, limits: Limits) -> int | None:
     return others[0][0] if parts.bare[mine].mean() > 0.5 else None
 
 
-def _solid(parts: Parts, a: int) -> bool:
-    """Whether a part is seen from above as a whole, and not as a wall round nothing."""
-    mine = parts.labels == a
-    return bool(np.mean(parts.normals[mine, 2] > LEVEL) > 0.25)
+def _open_above(parts: Parts, a: int, b: int) -> bool:
+    """Whether part a is seen from above as a whole: no wall, and part b is not over it."""
+    mine, theirs = (np.flatnonzero(parts.labels == k) for k in (a, b))
+    if np.mean(parts.normals[mine, 2] > LEVEL) < 0.25:
+        return False
+    cells = np.floor(parts.points[np.concatenate([mine, theirs]), :2] / CELL).astype(int)
+    cell = np.unique(cells, axis=0, return_inverse=True)[1].ravel()
+    top = np.full(cell.max() + 1, -np.inf)
+    np.maximum.at(top, cell[len(mine) :], parts.points[theirs, 2])
+    return bool(np.mean(top[cell[: len(mine)]] > parts.points[mine, 2] + NEAR) < 0.3)
 
 
 def rests_on(parts: Parts, a: int, b: int, limits: Limits) -> bool:
