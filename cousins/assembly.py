@@ -19,8 +19,9 @@ from cousins.segment.geometric import Segment
 from cousins.segment.supports import inside
 from cousins.segment.world import World
 from cousins.shape.background import background
-from cousins.shape.convex import convex_hull, fit_primitive
+from cousins.shape.convex import convex_hull
 from cousins.shape.coverage import Coverage
+from cousins.shape.primitive import fit_primitive
 from cousins.shape.texture import Baker, sharpness
 from cousins.types import Array, Asset, Camera, Frame, Mesh, Primitive, Scene
 
@@ -115,7 +116,7 @@ def decompose_all(
         run.progress("convex parts", done, len(meshes))
         return result
 
-    # Each decomposition runs in a process of its own; the threads only wait for them.
+    # Most of it is numpy and manifold3d, which let other threads run.
     with ThreadPoolExecutor(2) as pool:
         results = list(pool.map(one, range(len(meshes))))
     run.used["convex parts"] = asdict(run.settings.convex)

@@ -34,7 +34,6 @@ MODULES = {
     "scipy": ("scipy",),
     "skimage": ("scikit-image",),
     "cv2": ("opencv-python-headless",),
-    "coacd": ("coacd",),
     "manifold3d": ("manifold3d",),
     "typer": ("typer",),
     "rich": ("rich",),

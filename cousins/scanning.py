@@ -22,7 +22,8 @@ from cousins.segment.geometric import FINE, Geometric, Segment, fit_ground
 from cousins.segment.room import belongs, beneath, clusters_of, furniture, things_on_floor
 from cousins.segment.world import World, orient
 from cousins.shape.carve import Carving, Grid, decimate, extract
-from cousins.shape.convex import Convex, round_off
+from cousins.shape.convex import Convex
+from cousins.shape.primitive import round_off
 from cousins.types import Array, Capture, Frame, Mesh, Support, Wall
 
 WORST_FIT = 4.0  # mm between the surfaces of overlapping frames, refined, before one is told

@@ -73,8 +73,8 @@ def steady(scene: Scene) -> tuple[Settled, dict[str, str]]:
     the remedies by name.
 
     A foot that was hardly seen makes a thing rock or fall that in truth stood. It first gets a
-    flat foot as wide as its lowest part, then its convex hull to stand on, and last a base as wide
-    as itself.
+    flat foot as wide as its lowest part, then its convex hull to stand on where it has no opening,
+    and last a base as wide as itself.
     """
     remedies: dict[str, str] = {}
     result = settle(scene)
@@ -84,8 +84,10 @@ def steady(scene: Scene) -> tuple[Settled, dict[str, str]]:
             break
         assets = list(scene.assets)
         for i in np.flatnonzero(restless):
-            assets[i] = change(assets[i])
-            remedies[assets[i].name] = remedy
+            changed = change(assets[i])
+            if changed is not assets[i]:
+                assets[i] = changed
+                remedies[changed.name] = remedy
         scene = replace(scene, assets=tuple(assets))
         result = settle(scene)
     return result, remedies
@@ -118,8 +120,12 @@ def _let_down(points: Array, asset: Asset, rise: float = 0.0) -> Array:
 
 
 def _with_hull(asset: Asset) -> Asset:
+    """Its hull in place of its parts; the asset itself where that would close an opening."""
     from cousins.shape.convex import convex_hull
+    from cousins.shape.hollow import opening
 
+    if len(opening(asset.visual)):
+        return asset
     return replace(asset, primitive=None, parts=(convex_hull(asset.visual.vertices),))
 
 
@@ -204,7 +210,7 @@ def _raised(asset: Asset, dz: float) -> Asset:
 
 def lowest_point(asset: Asset) -> float:
     """z of the lowest point of the asset's collision geometry, from its origin, world axes."""
-    from cousins.shape.convex import primitive_mesh
+    from cousins.shape.primitive import primitive_mesh
 
     parts = [primitive_mesh(asset.primitive)] if asset.primitive else asset.parts
     rotation = matrix_from_quaternion(asset.quaternion)

@@ -104,3 +104,10 @@ def off(mesh, points):
     scene = o3d.t.geometry.RaycastingScene()
     scene.add_triangles(np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.uint32))
     return scene.compute_distance(np.asarray(points, np.float32)).numpy()
+
+
+def chamfer(a, b, n=4000):
+    """The mean distance between two meshes' surfaces, both ways."""
+    a, b = (trimesh.Trimesh(m.vertices, m.faces, process=False) for m in (a, b))
+    ends = [trimesh.sample.sample_surface(m, n, seed=0)[0] for m in (a, b)]
+    return (off(b, ends[0]).mean() + off(a, ends[1]).mean()) / 2

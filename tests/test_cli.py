@@ -16,7 +16,17 @@ from cousins import __version__, errors
 
 COUSINS = [sys.executable, "-c", "from cousins.cli.main import main; main()"]
 # What only a running verb may load; `cousins --help` has to answer at once.
-HEAVY = {"mujoco", "numpy", "open3d", "trimesh", "scipy", "skimage", "cv2", "coacd", "pydantic"}
+HEAVY = {
+    "mujoco",
+    "numpy",
+    "open3d",
+    "trimesh",
+    "scipy",
+    "skimage",
+    "cv2",
+    "manifold3d",
+    "pydantic",
+}
 
 
 def cousins(*arguments, **environment):

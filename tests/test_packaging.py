@@ -15,7 +15,7 @@ import cousins
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # A machine that only runs packs has none of these.
-SCANNERS = {"open3d", "trimesh", "cv2", "scipy", "skimage", "coacd", "manifold3d"}
+SCANNERS = {"open3d", "trimesh", "cv2", "scipy", "skimage", "manifold3d"}
 FRAMEWORKS = {"torch", "jax", "ray", "warp", "gymnasium"}
 
 

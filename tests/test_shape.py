@@ -1,16 +1,12 @@
 """From seen surface to closed mesh, collision shapes, texture and background."""
 
-import json
-import subprocess
-import sys
-
 import cv2
 import numpy as np
 import pytest
 import trimesh
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from surfaces import CAMERA, TABLE, around, bowl, filmed, off, plane, seen, standing, turned
+from surfaces import CAMERA, TABLE, around, bowl, chamfer, filmed, plane, seen, standing, turned
 
 from cousins.errors import ScanError
 from cousins.mesh import solid_moments
@@ -18,9 +14,8 @@ from cousins.reconstruct.depth import clean
 from cousins.segment.geometric import Segment
 from cousins.shape.background import _triangulate, background
 from cousins.shape.carve import Carving, Grid, decimate, extract
-from cousins.shape.convex import Convex, convex_hull, fit_primitive, primitive_mesh, round_off
 from cousins.shape.texture import Baker, lay_out, merge, paint, paint_vertices, unwrap
-from cousins.types import Mesh, Primitive, Support
+from cousins.types import Mesh, Support
 from examples import ell
 
 SQUARE = np.array([[-0.3, -0.3], [0.3, -0.3], [0.3, 0.3], [-0.3, 0.3]])
@@ -33,12 +28,6 @@ def as_mesh(mesh):
 
 def as_trimesh(mesh):
     return trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-
-
-def chamfer(a, b, n=4000):
-    a, b = as_trimesh(a), as_trimesh(b)
-    ends = [trimesh.sample.sample_surface(m, n, seed=0)[0] for m in (a, b)]
-    return (off(b, ends[0]).mean() + off(a, ends[1]).mean()) / 2
 
 
 def segment(thing, lowest=-0.85):
@@ -122,118 +111,6 @@ def test_decimation_keeps_a_mesh_closed():
     assert as_trimesh(small).is_watertight
     assert solid_moments(small)[0] == pytest.approx(solid_moments(ball)[0], rel=0.03)
     assert decimate(small, 1000) is small
-
-
-HALF = np.sqrt(0.5)
-
-
-@pytest.mark.parametrize(
-    ("mesh", "kind", "size"),
-    [
-        (trimesh.creation.box((0.06, 0.1, 0.2)), "box", (0.03, 0.05, 0.1)),
-        (trimesh.creation.cylinder(0.04, 0.12, sections=64), "cylinder", (0.04, 0.06, 0)),
-        (
-            turned(trimesh.creation.cylinder(0.03, 0.15, sections=64), [0, 1, 0], 90),
-            "cylinder",
-            (0.03, 0.075, 0),
-        ),
-        (trimesh.creation.icosphere(4, 0.05), "sphere", (0.05, 0, 0)),
-    ],
-    ids=["box", "can", "lying can", "ball"],
-)
-def test_the_right_primitive_is_fitted(mesh, kind, size):
-    fit = fit_primitive(as_mesh(mesh))
-    assert fit is not None
-    primitive, overlap = fit
-    assert primitive.kind == kind
-    assert primitive.size == pytest.approx(size, abs=0.002)
-    assert overlap > 0.95
-    stands_for = primitive_mesh(primitive)
-    assert chamfer(stands_for, as_mesh(mesh)) < 0.002
-    assert stands_for.vertices[:, 2].min() == pytest.approx(mesh.bounds[0, 2], abs=0.002)
-
-
-@pytest.mark.parametrize("thing", [ell("ell", (0, 0)).visual, as_mesh(bowl())], ids=["L", "bowl"])
-def test_no_primitive_stands_for_what_is_none(thing):
-    assert fit_primitive(thing) is None
-
-
-def test_a_balls_pedestal_is_rounded_off():
-    ball = trimesh.creation.icosphere(4, 0.05)
-    pedestal = trimesh.creation.cylinder(0.022, 0.05, sections=48).apply_translation([0, 0, -0.025])
-    both = trimesh.boolean.union([ball, pedestal], engine="manifold")
-    vertices, faces = trimesh.remesh.subdivide_to_size(both.vertices, both.faces, 0.01)[:2]
-    both = trimesh.Trimesh(vertices, faces)
-    round_ = round_off(as_mesh(both))
-    assert np.linalg.norm(round_.vertices, axis=1).max() < 0.0525
-    box = as_mesh(trimesh.creation.box((0.06, 0.1, 0.2)))
-    assert round_off(box) is box
-
-
-def test_an_l_comes_apart_at_its_notch():
-    thing = ell("ell", (0, 0)).visual
-    parts, warning = Convex()(thing)
-    assert warning is None
-    assert len(parts) >= 2
-    hulls = [as_trimesh(p) for p in parts]
-    for hull in hulls:
-        assert hull.is_watertight
-        assert hull.is_convex
-        assert len(hull.vertices) <= Convex().hull_vertices
-    union = trimesh.boolean.union(hulls, engine="manifold")
-    assert union.volume == pytest.approx(solid_moments(thing)[0], rel=0.1)
-    notch = thing.vertices.max(0) - 0.03
-    notch[2] = 0.0
-    assert not any(hull.contains([notch])[0] for hull in hulls)
-
-
-def test_a_convex_thing_is_one_part_and_needs_no_program():
-    parts, warning = Convex(deadline=1e-9)(as_mesh(trimesh.creation.cylinder(0.04, 0.1)))
-    assert (len(parts), warning) == (1, None)
-
-
-def test_past_the_deadline_the_hull_stands_in_and_says_so():
-    thing = ell("ell", (0, 0)).visual
-    parts, warning = Convex(deadline=0.01)(thing)
-    assert warning is not None
-    assert "took over 0.01 s; its convex hull collides in its place" in warning
-    [hull] = parts
-    assert np.allclose(np.ptp(hull.vertices, axis=0), np.ptp(thing.vertices, axis=0))
-
-
-def test_a_users_script_is_not_run_again(tmp_path):
-    """Not even one without `if __name__ == "__main__"`."""
-    thing = ell("ell", (0, 0)).visual
-    np.savez(tmp_path / "ell.npz", vertices=thing.vertices, faces=thing.faces)
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import numpy as np\n"
-        "print('once')\n"
-        "from cousins.shape.convex import Convex\n"
-        "from cousins.types import Mesh\n"
-        "parts, warning = Convex()(Mesh(**np.load('ell.npz')))\n"
-        "import json; print(json.dumps([len(parts), warning]))\n"
-    )
-    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True,
-                          check=True)  # fmt: skip
-    once, told = done.stdout.splitlines()
-    assert once == "once"
-    count, warning = json.loads(told)
-    assert count >= 2
-    assert warning is None
-
-
-@given(st.integers(0, 1000), st.sampled_from([8, 24, 48]))
-@settings(max_examples=25)
-def test_a_capped_hull_keeps_its_bounding_box(seed, most):
-    rng = np.random.default_rng(seed)
-    points = rng.normal(size=(400, 3)) * rng.uniform(0.02, 0.1, 3)
-    hull = convex_hull(points, most)
-    assert len(hull.vertices) <= most + 6
-    assert np.allclose(hull.vertices.min(0), points.min(0))
-    assert np.allclose(hull.vertices.max(0), points.max(0))
-    assert as_trimesh(hull).is_watertight
-    assert solid_moments(hull)[0] > 0
 
 
 MESHES = {
@@ -380,10 +257,3 @@ def test_the_table_is_painted_over_where_objects_stood():
     assert np.abs(colour[flat] - 255 * np.array(wood)).max() < 14
     assert not (np.abs(points[~flat, :2]).max(1) < 0.06).any(), "the box is gone"
     assert np.median(np.abs(colour[~flat] - 255 * np.array(wall_colour))) < 6
-
-
-def test_a_lying_cylinder_is_fitted_as_a_mesh_in_its_own_axes():
-    primitive = Primitive("cylinder", (0.03, 0.075, 0), (0, 0, 0.01), (HALF, 0, HALF, 0))
-    mesh = primitive_mesh(primitive)
-    assert np.ptp(mesh.vertices, axis=0) == pytest.approx([0.15, 0.06, 0.06], rel=0.01)
-    assert mesh.vertices[:, 2].mean() == pytest.approx(0.01)

@@ -232,7 +232,8 @@ def _support_right(
 
 def collision(asset: Asset) -> Mesh:
     """What physics sees of an asset, in the world: its primitive, or the hulls of its parts."""
-    from cousins.shape.convex import convex_hull, primitive_mesh
+    from cousins.shape.convex import convex_hull
+    from cousins.shape.primitive import primitive_mesh
 
     if asset.primitive is not None:
         return _placed(asset, primitive_mesh(asset.primitive))

@@ -1,110 +1,215 @@
-"""Collision shapes: a box, cylinder or sphere where one fits, else convex parts by CoACD.
+"""Convex parts of a closed mesh, which together stand for it in collision.
 
-CoACD: Wei et al. 2022, "Approximate convex decomposition for 3D meshes with collision-aware
-concavity and tree search".
+The mesh is cut by planes until no cell's convex hull reaches far into the free space, and cells
+that make one convex body are joined again. A cut is the plane that parts the most pairs of surface
+points which the free space keeps from seeing each other: the line of sight as a measure of
+concavity is that of Asafi, Goren and Cohen-Or 2013, "Weak convex decomposition by lines-of-sight".
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cousins.mesh import solid_moments
-from cousins.shape.carve import decimate
-from cousins.types import Array, Mesh, Primitive
+from cousins.shape.hollow import FILLED, Space, opening, space, sphere, within_hull
+from cousins.types import Array, Mesh
 
-FIT = 0.85  # overlap over union at which a primitive is as good as the mesh
+PAIRED = 250  # surface points of a cell, every two of which are tried for sight
+PROBES = 16000  # cells of free space in which a body's cost is measured
+STEPS = 12  # along a line of sight
+OFFSETS = 24  # of planes along each normal
 
 
 @dataclass(frozen=True)
 class Convex:
     """Splits a closed mesh into convex parts.
 
-    threshold: CoACD's concavity. faces: it is decimated to so many first. deadline: seconds, after
-    which the hull stands in. hull_vertices: at most so many in each part.
+    parts: at most so many. slack: so far outside the mesh, in metres, a part may reach at no cost.
+    share: it is done when what parts cover beyond the slack, in volume times depth, is this share
+    of what the whole's hull covers. hull_vertices: at most about so many in each part.
     """
 
-    threshold: float = 0.05
-    faces: int = 1500
-    parts: int = 16
+    parts: int = 32
+    slack: float = 0.002
+    share: float = 1e-4
     hull_vertices: int = 48
-    deadline: float = 60.0
     seed: int = 0
 
     def __call__(self, mesh: Mesh) -> tuple[tuple[Mesh, ...], str | None]:
-        """The parts, and a warning where the deadline passed or the program died."""
-        small = decimate(mesh, self.faces)
-        hull = (convex_hull(mesh.vertices, self.hull_vertices),)
-        if solid_moments(hull[0])[0] < 1.03 * solid_moments(mesh)[0]:
-            return hull, None
-        try:
-            found, why = _apart(small, self), "failed"
-        except subprocess.TimeoutExpired:
-            found, why = [], f"took over {self.deadline:g} s"
-        parts = tuple(convex_hull(v, self.hull_vertices) for v in found if _solid(v))
-        if parts:
-            return parts, None
-        return hull, f"convex decomposition {why}; its convex hull collides in its place"
+        """The parts, and a warning where they close an opening or could not be cut."""
+        whole = convex_hull(mesh.vertices, self.hull_vertices)
+        if solid_moments(whole)[0] < 1.03 * solid_moments(mesh)[0]:
+            return (whole,), None
+        solid = _solid(mesh)
+        if solid is None:
+            return (whole,), "its mesh is not closed; its convex hull collides in its place"
+        around = space(mesh)
+        free = _Free(around, self)
+        cells = _cut(solid, free, np.random.default_rng(self.seed))
+        cells = _join([free.body(c.corners) for c in cells if _has_volume(c.corners)], free)
+        parts = tuple(convex_hull(c.corners, self.hull_vertices) for c in cells)
+        holes = opening(mesh, around)
+        covered = np.zeros(len(holes), bool)
+        for part in parts:
+            covered |= within_hull(part.vertices, holes)
+        filled = covered.sum() / max(1, len(holes))
+        return parts, f"convex parts fill {filled:.0%} of its opening" if filled > FILLED else None
 
 
-def _apart(mesh: Mesh, settings: Convex) -> list[Array]:
-    """The parts' vertices from CoACD in a process of its own, which can be stopped and can die;
-    none where it died. Raises subprocess.TimeoutExpired past the deadline.
+@dataclass(frozen=True, eq=False)
+class _Body:
+    """corners (n, 3) of a convex body; what it covers of the free space, at which cost; and the
+    piece of the mesh, a manifold3d.Manifold, of which it is the hull."""
 
-    Not by multiprocessing, which would run the user's own script again in the new process.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        task, result = Path(folder) / "task.npz", Path(folder) / "result.npz"
-        np.savez(task, vertices=mesh.vertices, faces=mesh.faces)
-        command = [sys.executable, "-P", "-m", __name__, task, json.dumps(asdict(settings)), result]
-        path = os.pathsep.join(filter(None, sys.path))
-        subprocess.run(
-            command,
-            env={**os.environ, "PYTHONPATH": path},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=settings.deadline,
-            check=False,
-        )
-        if not result.exists():
-            return []
-        with np.load(result) as file:
-            return [file[name] for name in file.files]
+    corners: Array
+    covered: NDArray[np.int_]
+    cost: float
+    solid: Any = None
 
 
-def _decompose(task: str, settings: str, result: str) -> None:
-    """What the process of its own does."""
-    import coacd
+class _Free:
+    """The free space beyond the slack, and what bodies cover of it."""
 
-    coacd.set_log_level("error")
-    with np.load(task) as file:
-        mesh = coacd.Mesh(file["vertices"], file["faces"])
-    s = Convex(**json.loads(settings))
-    parts = coacd.run_coacd(
-        mesh,
-        threshold=s.threshold,
-        max_convex_hull=s.parts,
-        preprocess_mode="off",
-        resolution=1000,
-        mcts_iterations=60,
-        decimate=True,
-        max_ch_vertex=s.hull_vertices,
-        seed=s.seed,
+    def __init__(self, around: Space, settings: Convex) -> None:
+        self.space, self.settings = around, settings
+        every = np.flatnonzero(around.depth > settings.slack)
+        rng = np.random.default_rng(settings.seed)
+        self.all = np.sort(rng.choice(every, min(len(every), PROBES), replace=False))
+
+    def body(self, corners: Array, within: NDArray[np.int_] | None = None, solid=None) -> _Body:
+        """The hull of `corners`; `within`: of the free space, what it can cover at all."""
+        index = self.all if within is None else within
+        corners = _capped(corners, self.settings.hull_vertices)
+        if _has_volume(corners):
+            index = index[within_hull(corners, self.space.points[index])]
+        else:
+            index = index[:0]
+        cost = float((self.space.depth[index] - self.settings.slack).sum())
+        return _Body(corners, index, cost, solid)
+
+    def blocked(self, points: Array) -> NDArray[np.float32]:
+        """(n, n): how deep the line between two points (n, 3) runs in the free space, m."""
+        i, j = np.triu_indices(len(points), 1)
+        deepest = np.zeros(len(i), np.float32)
+        for t in (np.arange(STEPS) + 0.5) / STEPS:
+            line = points[i] * (1 - t) + points[j] * t
+            deepest = np.maximum(deepest, self.space.depth_at(line))
+        out = np.zeros((len(points),) * 2, np.float32)
+        out[i, j] = np.maximum(deepest - self.settings.slack, 0)
+        return out + out.T
+
+
+def _cut(solid, free: _Free, rng: np.random.Generator) -> list[_Body]:
+    """The cells of a solid, somewhat more than may be kept."""
+    cells = [free.body(_corners(solid.hull()), None, solid)]
+    enough = free.settings.share * cells[0].cost
+    while len(cells) < 1.5 * free.settings.parts:
+        k = max(range(len(cells)), key=lambda i: cells[i].cost)
+        worst = cells[k]
+        if worst.cost <= enough:
+            break
+        normal, offset = _plane(worst, free, rng)
+        pieces = [p for half in worst.solid.split_by_plane(tuple(normal), offset)
+                  for p in half.decompose() if p.volume() > 1e-10]  # fmt: skip
+        if len(pieces) < 2:
+            break
+        cells[k : k + 1] = [free.body(_corners(p.hull()), worst.covered, p) for p in pieces]
+    return cells
+
+
+def _plane(cell: _Body, free: _Free, rng: np.random.Generator) -> tuple[Array, float]:
+    """Normal and offset of the plane that parts the most blocked sight in a cell."""
+    points = np.vstack([_on_surface(cell.solid, PAIRED, rng), cell.corners])
+    blocked = free.blocked(points)
+    own = np.linalg.svd(points - points.mean(0), full_matrices=False)[2]
+    normals = np.vstack([_NORMALS, own])
+    along = points @ normals.T
+    low, step = along.min(0), np.ptp(along, axis=0) / OFFSETS
+
+    def parted(height: Array, offsets: Array) -> Array:
+        side = (height > offsets[..., None]).astype(np.float32).reshape(-1, len(points))
+        return np.einsum("kn,kn->k", side @ blocked, 1 - side)
+
+    offsets = low + step * (np.arange(OFFSETS) + 0.5)[:, None]
+    best = int(np.argmax(parted(along.T[:, None], offsets.T)))
+    k, i = divmod(best, OFFSETS)
+    # A wall is thinner than a step: once more about the best, and midway where several are.
+    fine = offsets[i, k] + step[k] * np.linspace(-1, 1, 17)
+    gain = parted(along[:, k], fine)
+    return normals[k], float(fine[gain >= gain.max() * (1 - 1e-6)].mean())
+
+
+def _join(bodies: list[_Body], free: _Free) -> list[_Body]:
+    """Join two and two, the cheapest first, as long as it costs nearly nothing, or as there are
+    too many."""
+    enough = 0.3 * free.settings.share * free.body(np.vstack([b.corners for b in bodies])).cost
+    tried: dict[tuple[int, int], tuple[_Body, _Body, _Body]] = {}
+    while len(bodies) > 1:
+        best = None
+        for i, a in enumerate(bodies):
+            for b in bodies[:i]:
+                if not _touch(a, b, free.space.cell) and len(bodies) <= free.settings.parts:
+                    continue
+                key = id(a), id(b)
+                if key not in tried:
+                    tried[key] = free.body(np.vstack([a.corners, b.corners])), a, b
+                added = tried[key][0].cost - a.cost - b.cost
+                if best is None or added < best[0]:
+                    best = added, *tried[key]
+        if best is None or (best[0] > enough and len(bodies) <= free.settings.parts):
+            break
+        _, both, a, b = best
+        bodies = [*(x for x in bodies if x is not a and x is not b), both]
+    return bodies
+
+
+def _touch(a: _Body, b: _Body, gap: float) -> bool:
+    apart = np.maximum(a.corners.min(0) - b.corners.max(0), b.corners.min(0) - a.corners.max(0))
+    return bool(apart.max() < gap)
+
+
+def _normals() -> Array:
+    """(n, 3) normals of the planes tried: level, sixteen upright ones, and slanting ones."""
+    turn = np.pi * np.arange(16) / 16
+    upright = np.column_stack([np.cos(turn), np.sin(turn), np.zeros(16)])
+    rise = np.pi * np.arange(1, 8) / 8
+    slanting = [np.column_stack([np.cos(rise), np.zeros(7), np.sin(rise)]),
+                np.column_stack([np.zeros(7), np.cos(rise), np.sin(rise)])]  # fmt: skip
+    return np.vstack([upright, *slanting])
+
+
+_NORMALS = _normals()
+
+
+def _solid(mesh: Mesh):
+    """The mesh as a manifold3d.Manifold; None where it is none."""
+    import manifold3d
+
+    solid = manifold3d.Manifold(
+        manifold3d.Mesh(mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32))
     )
-    beside = f"{result}.part.npz"
-    np.savez(beside, *[np.asarray(v) for v, _ in parts])
-    os.replace(beside, result)
+    return solid if solid.status() == manifold3d.Error.NoError and solid.volume() > 0 else None
 
 
-def _solid(vertices: Array) -> bool:
+def _corners(solid) -> Array:
+    return np.asarray(solid.to_mesh().vert_properties[:, :3], float)
+
+
+def _on_surface(solid, count: int, rng: np.random.Generator) -> Array:
+    """(count, 3) points spread over a solid's surface."""
+    vertices, faces = _corners(solid), solid.to_mesh().tri_verts
+    a, b, c = (vertices[faces[:, i]] for i in range(3))
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    k = rng.choice(len(faces), count, p=area / area.sum())
+    r, s = np.sqrt(rng.random((count, 1))), rng.random((count, 1))
+    return (1 - r) * a[k] + r * (1 - s) * b[k] + r * s * c[k]
+
+
+def _has_volume(vertices: Array) -> bool:
     """Whether points span a volume that a physics engine can take as a hull."""
     if len(vertices) < 4:
         return False
@@ -113,130 +218,20 @@ def _solid(vertices: Array) -> bool:
 
 
 def convex_hull(vertices: Array, most: int = 48) -> Mesh:
-    """The hull of points (n, 3), closed and outward, of at most `most` vertices."""
+    """The hull of points (n, 3), closed and outward, of at most `most` vertices and the six that
+    make its bounding box."""
     import trimesh
 
     hull = trimesh.convex.convex_hull(np.asarray(vertices, float))
     if len(hull.vertices) > most:
-        hull = trimesh.convex.convex_hull(np.asarray(hull.vertices)[_spread(hull.vertices, most)])
+        hull = trimesh.convex.convex_hull(_capped(np.asarray(hull.vertices), most))
     return Mesh(np.asarray(hull.vertices, float), np.asarray(hull.faces, np.int32))
 
 
-def _spread(vertices: Array, count: int) -> np.ndarray:
-    """Indices of the extreme vertices along `count` directions spread over the sphere."""
-    i = np.arange(count) + 0.5
-    z, turn = 1 - 2 * i / count, np.pi * (1 + 5**0.5) * i
-    r = np.sqrt(1 - z * z)
-    # The axes' own extremes first: they keep the bounding box and so the foot.
-    directions = np.vstack([np.column_stack([r * np.cos(turn), r * np.sin(turn), z]),
-                            np.eye(3), -np.eye(3)])  # fmt: skip
-    return np.unique(np.argmax(np.asarray(vertices) @ directions.T, axis=0))
-
-
-def fit_primitive(mesh: Mesh, samples: int = 30000) -> tuple[Primitive, float] | None:
-    """The primitive that overlaps a closed mesh best, and its overlap over union; None below FIT.
-
-    The mesh is in its object's frame: z up, centred on its bounding box.
-    """
-    volume, centre, _ = solid_moments(mesh)
-    low, high = mesh.vertices.min(0), mesh.vertices.max(0)
-    rng = np.random.default_rng(0)
-    points = rng.uniform(low - 0.002, high + 0.002, (samples, 3))
-    inside = _occupied(mesh, points)
-    best = max(
-        ((p, _overlap(points, inside, p)) for p in _candidates(volume, centre, low, high)),
-        key=lambda pair: pair[1],
-    )
-    return best if best[1] >= FIT else None
-
-
-def round_off(mesh: Mesh, slack: float = 0.0015) -> Mesh:
-    """A ball without the pedestal that carving leaves where a ball hides its own underside.
-
-    Where a sphere fits best, what lies more than `slack` metres outside it is drawn in to it.
-    """
-    fit = fit_primitive(mesh)
-    if fit is None or fit[0].kind != "sphere":
-        return mesh
-    centre, radius = np.array(fit[0].position), fit[0].size[0] + slack
-    offset = mesh.vertices - centre
-    distance = np.linalg.norm(offset, axis=1, keepdims=True)
-    inner = centre + offset * np.minimum(1.0, radius / np.maximum(distance, 1e-9))
-    return replace(mesh, vertices=inner)
-
-
-def _candidates(volume: float, centre: Array, low: Array, high: Array) -> list[Primitive]:
-    middle, size = (low + high) / 2, high - low
-    unit = (1.0, 0.0, 0.0, 0.0)
-    out = []
-    # A noisy surface bulges past its faces: the box of equal volume, but never far from the bounds.
-    shrink = np.clip((volume / size.prod()) ** (1 / 3), 0.95, 1.0)
-    half = size * np.array([shrink, shrink, 1.0]) / 2
-    out.append(Primitive("box", tuple(half), tuple(middle), unit))
-    s = np.sqrt(0.5)
-    for axis, quaternion in ((2, unit), (0, (s, 0.0, s, 0.0)), (1, (s, s, 0.0, 0.0))):
-        length = size[axis]
-        across = np.delete(size, axis)
-        if across.max() > 1.25 * across.min():
-            continue
-        radius = np.sqrt(volume / (np.pi * length))
-        at = np.where(np.arange(3) == 2, middle, centre)
-        at[axis] = middle[axis]
-        if axis != 2:
-            at[2] = low[2] + radius
-        out.append(Primitive("cylinder", (radius, length / 2, 0.0), tuple(at), quaternion))
-    if size.max() < 1.2 * size.min():
-        radius = (3 * volume / (4 * np.pi)) ** (1 / 3)
-        at = (centre[0], centre[1], low[2] + radius)
-        out.append(Primitive("sphere", (radius, 0.0, 0.0), at, unit))
-    return [Primitive(p.kind, _floats(p.size), _floats(p.position), p.quaternion) for p in out]
-
-
-def _floats(values) -> tuple[float, float, float]:
-    a, b, c = (float(v) for v in values)
-    return a, b, c
-
-
-def _occupied(mesh: Mesh, points: Array) -> np.ndarray:
-    import open3d as o3d
-
-    scene = o3d.t.geometry.RaycastingScene()
-    scene.add_triangles(o3d.core.Tensor(mesh.vertices.astype(np.float32)),
-                        o3d.core.Tensor(mesh.faces.astype(np.uint32)))  # fmt: skip
-    return scene.compute_occupancy(o3d.core.Tensor(points.astype(np.float32))).numpy() > 0.5
-
-
-def _overlap(points: Array, inside: np.ndarray, primitive: Primitive) -> float:
-    from cousins.mesh import matrix_from_quaternion
-
-    local = (points - primitive.position) @ matrix_from_quaternion(np.array(primitive.quaternion))
-    a, b, _ = primitive.size
-    if primitive.kind == "box":
-        within = np.all(np.abs(local) <= primitive.size, axis=1)
-    elif primitive.kind == "cylinder":
-        within = (np.hypot(local[:, 0], local[:, 1]) <= a) & (np.abs(local[:, 2]) <= b)
-    else:
-        within = np.linalg.norm(local, axis=1) <= a
-    return float((within & inside).sum() / max(1, (within | inside).sum()))
-
-
-def primitive_mesh(primitive: Primitive) -> Mesh:
-    """The primitive as a convex mesh in its object's frame, for tools that read meshes."""
-    import trimesh
-
-    from cousins.mesh import matrix_from_quaternion
-
-    a, b, _ = primitive.size
-    if primitive.kind == "box":
-        mesh = trimesh.creation.box(2 * np.array(primitive.size))
-    elif primitive.kind == "cylinder":
-        mesh = trimesh.creation.cylinder(a, 2 * b, sections=32)
-    else:
-        mesh = trimesh.creation.icosphere(2, a)
-    rotation = matrix_from_quaternion(np.array(primitive.quaternion))
-    vertices = np.asarray(mesh.vertices) @ rotation.T + primitive.position
-    return Mesh(vertices, np.asarray(mesh.faces, np.int32))
-
-
-if __name__ == "__main__":
-    _decompose(*sys.argv[1:])
+def _capped(vertices: Array, most: int) -> Array:
+    """The extreme ones of vertices (n, 3) along `most` directions spread over the sphere."""
+    if len(vertices) <= most:
+        return vertices
+    # The axes' own extremes too: they keep the bounding box and so the foot.
+    directions = np.vstack([sphere(most), np.eye(3), -np.eye(3)])
+    return vertices[np.unique(np.argmax(vertices @ directions.T, axis=0))]
