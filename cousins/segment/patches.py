@@ -16,6 +16,7 @@ import numpy as np
 from cousins.types import Array
 
 OPPOSED = -0.2  # cosine beyond which near points lie on two sides of a wall, or face one another
+THINNEST = 0.002  # m: a wall's two sides that are nearer cannot be told from two things that touch
 ROUNDS = 4  # of moving the patches' centres: more change little
 CREASE = np.radians(12.0)  # a border that bends inwards by more parts, as in Stein et al. 2014
 ALIKE = 0.5  # squared difference of normals that are smoothed into one another: 40 degrees
@@ -27,13 +28,12 @@ STEP = np.radians(35.0)  # neighbours one above the other, seen so from their co
 class Borders:
     """Where parts of a surface meet, e pairs: pairs (e, 2) of labels, first the smaller.
 
-    weight (e,): its length, in pairs of near points. bend (e,): rad, the mean over it, outwards
-    positive. affinity (e,): the mean of what speaks for one thing, -1.5..1. place (e, 3): middle.
+    weight (e,): its length, in pairs of near points. affinity (e,): the mean over it of what
+    speaks for one thing, -1.5..1. place (e, 3): its middle.
     """
 
     pairs: np.ndarray
     weight: Array
-    bend: Array
     affinity: Array
     place: Array
 
@@ -49,7 +49,7 @@ class Borders:
             return np.bincount(which, self.weight[keep] * values[keep], n) / weight
 
         place = np.column_stack([mean(self.place[:, i]) for i in range(3)])
-        return Borders(pairs, weight, mean(self.bend), mean(self.affinity), place)
+        return Borders(pairs, weight, mean(self.affinity), place)
 
 
 def thinned(points: Array, normals: Array, cell: float) -> np.ndarray:
@@ -116,7 +116,8 @@ def borders(
     i, j = near.T
     opposed = np.einsum("ij,ij->i", facing[i], facing[j]) < OPPOSED
     # Back to back are the two sides of a thin wall; face to face are two things.
-    back = opposed & (np.einsum("ij,ij->i", spots[i] - spots[j], facing[i] - facing[j]) > 0)
+    between = np.einsum("ij,ij->i", spots[i] - spots[j], facing[i] - facing[j])
+    back = opposed & (between > 2 * THINNEST)
     near, back = near[~opposed | back], back[~opposed | back]
     pairs, which = np.unique(np.sort(of[near], axis=1), axis=0, return_inverse=True)
     which, n = which.ravel(), len(pairs)
@@ -129,7 +130,7 @@ def borders(
     trust = sure[pairs].min(axis=1)
     affinity = trust * _affinity(bend, step, apart) + (1 - trust) * UNSURE
     affinity = (1 - thin) * affinity + thin
-    return Borders(pairs, weight, (1 - thin) * bend + thin * np.pi, affinity, place)
+    return Borders(pairs, weight, affinity, place)
 
 
 def _bends(centre: Array, normal: Array, pairs: np.ndarray) -> tuple[Array, Array]:

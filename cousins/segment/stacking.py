@@ -24,13 +24,13 @@ class Limits:
     """When a part is an object; what it takes grows with the depth's noise.
 
     least: points. noise: m. lift: height of its lowest points if it stands on the support, m.
-    seam: how far the border of two things that stand side by side bends inwards, rad.
+    tie: two that touch are one if the mean affinity over their border is more.
     """
 
     least: int
     noise: float
     lift: float = 0.02
-    seam: float = np.radians(25.0)
+    tie: float = -0.3
 
     @property
     def rise(self) -> float:
@@ -74,10 +74,10 @@ class Parts:
         return replace(self, labels=into[self.labels], borders=self.borders.between(into))
 
     def beside(self, a: int) -> list[tuple[int, float]]:
-        """The parts that meet part a, longest border first, and how each border bends."""
+        """The parts that meet part a, longest border first, and the affinity over each border."""
         rows = np.flatnonzero((self.borders.pairs == a).any(1))
         rows = rows[np.argsort(-self.borders.weight[rows], kind="stable")]
-        return [(int(self.borders.pairs[r].sum()) - a, float(self.borders.bend[r])) for r in rows]
+        return [(int(self.borders.pairs[r].sum()) - a, float(self.borders.affinity[r])) for r in rows]
 
     def by_size(self) -> list[int]:
         """The labels in use, smallest part first."""
@@ -132,9 +132,9 @@ def _owner(parts: Parts, a: int, limits: Limits) -> int | None:
     small = (np.ptp(parts.points[mine], axis=0).max() < limits.least_upper
              or size[a] < 2 * limits.least)  # fmt: skip
     content = False
-    for b, _ in others:
+    for b, tie in others:
         within = lies_within(parts, a, b)
-        if _lining(parts, a, b, within, limits) or (within and small):
+        if within and (small or tie > limits.tie) or _lining(parts, a, b, within, limits):
             return b
         content = content or (within and _open_above(parts, a, b))
     held = [b for b, _ in others if size[b] > size[a] / 10 and rests_on(parts, a, b, limits)]
@@ -144,8 +144,8 @@ def _owner(parts: Parts, a: int, limits: Limits) -> int | None:
     if held or content:
         return None
     if np.percentile(parts.height[mine], 2) < limits.lift:
-        for b, bend in others:
-            one = bend > -limits.seam or _in_outline(parts, a, b, 0.6)
+        for b, tie in others:
+            one = tie > limits.tie or _in_outline(parts, a, b, 0.6)
             if one and size[a] <= size[b]:
                 return b
         return None
@@ -155,7 +155,9 @@ def _owner(parts: Parts, a: int, limits: Limits) -> int | None:
 def _open_above(parts: Parts, a: int, b: int) -> bool:
     """Whether part a is seen from above as a whole: no wall, and part b is not over it."""
     mine, theirs = (np.flatnonzero(parts.labels == k) for k in (a, b))
-    if np.mean(parts.normals[mine, 2] > LEVEL) < 0.25:
+    p, n = parts.points[mine], parts.normals[mine]
+    hollow = np.einsum("ij,ij->i", p - p.mean(0), n).mean() < -0.001
+    if hollow or np.mean(n[:, 2] > LEVEL) < 0.25:
         return False
     cells = np.floor(parts.points[np.concatenate([mine, theirs]), :2] / CELL).astype(int)
     cell = np.unique(cells, axis=0, return_inverse=True)[1].ravel()
@@ -166,15 +168,21 @@ def _open_above(parts: Parts, a: int, b: int) -> bool:
 
 def rests_on(parts: Parts, a: int, b: int, limits: Limits) -> bool:
     """Whether part a stands on part b: that is level where they meet, a does not reach below it
-    and rises over it."""
-    near = parts.touching(b, a)
-    if not len(near) or np.median(parts.normals[near, 2]) < LEVEL:
-        return False
-    mine = parts.points[parts.labels == a, 2]
-    seam = np.median(parts.points[near, 2])
+    and rises over it. Where all of b's top is covered, a stands on it if it begins where b ends.
+    """
+    mine, theirs = (parts.points[parts.labels == k, 2] for k in (a, b))
     low, high = np.percentile(mine, [3, 95])
-    lower = np.percentile(parts.points[parts.labels == b, 2], 3) < low
-    return bool(low > seam - NEAR and high > seam + limits.rise and lower)
+    near = parts.touching(b, a)
+    if not len(near) or np.percentile(theirs, 3) > low:
+        return False
+    level = near[parts.normals[near, 2] > LEVEL]
+    if len(level) > 0.25 * len(near):
+        seam = np.median(parts.points[level, 2])
+    else:
+        seam = np.percentile(theirs, 95)
+        if not _in_outline(parts, a, b, 0.6):
+            return False
+    return bool(low > seam - NEAR and high > seam + limits.rise)
 
 
 def _lining(parts: Parts, a: int, b: int, within: bool, limits: Limits) -> bool:
@@ -222,7 +230,8 @@ def _alike(parts: Parts, a: int, b: int) -> float:
     """The overlap of two parts' convex outlines, seen from above, over what both cover."""
     import cv2
 
-    hulls = [cv2.convexHull(parts.points[parts.labels == k, :2].astype(np.float32))
+    # In millimetres: OpenCV's intersection goes astray in metres.
+    hulls = [cv2.convexHull((1000 * parts.points[parts.labels == k, :2]).astype(np.float32))
              for k in (a, b)]  # fmt: skip
     both = cv2.intersectConvexConvex(*hulls)[0]
     return both / max(sum(cv2.contourArea(h) for h in hulls) - both, 1e-9)
