@@ -165,7 +165,7 @@ def show(console: Console, result: dict[str, Any]) -> None:
     console.print(table)
     each = Table("true", "found", "chamfer", "95%", "F", "hull", "centre", title="mm, or a ratio")
     for pair in result.get("each", ()):
-        chamfer, far, centre = (1000 * pair[k] for k in ("chamfer", "hausdorff95", "centre"))
+        chamfer, far, centre = (pair[f"{k}_mm"] for k in ("chamfer", "hausdorff95", "centre"))
         numbers = chamfer, far, pair["f_score"], pair["hull_ratio"], centre
         each.add_row(pair["true"], pair["found"], *(f"{value:.2f}" for value in numbers))
     if each.row_count:

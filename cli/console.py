@@ -55,3 +55,10 @@ def pixels(option: str, text: str) -> tuple[int, int]:
     if len(parts) != 2 or not all(p.isdecimal() and p.isascii() and len(p) <= 5 for p in parts):
         raise UsageError(f"{option} {text}: give it as 640x480")
     return int(parts[0]), int(parts[1])
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of aligned columns, as wide as they need: no terminal folds what a pipe would get."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+            for row in [head, *rows]]  # fmt: skip

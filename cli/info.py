@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from .console import Json, emit
+from .console import Json, emit, table
 
 
 def info(
@@ -28,7 +28,7 @@ def _text(told: dict[str, Any]) -> str:
         f"{told['path']}: scanned from {capture['name'] or 'a capture'} ({capture['layout']})"
         f" by cousins {told['cousins_version']}",
         "",
-        *_table(
+        *table(
             ["object", "mass, kg", "90 % of it in", "size, cm", "stands on", "seen"],
             [
                 [
@@ -54,9 +54,3 @@ def _text(told: dict[str, Any]) -> str:
         lines.append("no cousins yet: `cousins augment` adds them")
     lines += [f"warning: {w}" for w in told["warnings"]]
     return "\n".join(lines)
-
-
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
-            for row in [head, *rows]]  # fmt: skip

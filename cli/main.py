@@ -23,6 +23,7 @@ from .info import info
 from .render import render
 from .run import run
 from .scan import scan
+from .score import score
 from .view import view
 
 app = typer.Typer(
@@ -33,7 +34,7 @@ app = typer.Typer(
 )
 # In the order of use. A verb's module imports what it works with inside its function, so that
 # `cousins --help` answers at once.
-for verb in (scan, augment, run, view, render, export, info, check, film, doctor, demo):
+for verb in (scan, augment, run, view, render, export, info, check, film, score, doctor, demo):
     app.command()(verb)
 
 

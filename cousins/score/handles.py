@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cousins.score.field import STEP, Field, Solid, axes, look, patches
+from cousins.score.field import Field, Solid, look, patches
 from cousins.types import Array, Mesh
 
-THICK = 0.005  # m: a hole that takes no rod of this radius is none
+CELL = 0.002  # m
+THICK = 0.008  # m: a hole that takes no rod of this radius is none
 VIEWS = 80  # directions over a half sphere, 16 degrees apart
 TURNS = (0.12, 0.06)  # rad: how the best direction is searched for from there
 THINNER = 0.6  # of the rod that fits the truth goes through the scan
@@ -24,8 +25,8 @@ SHIFT = 0.005  # m: how far beside the true place
 
 @dataclass(frozen=True)
 class Handle:
-    """The thickest rod through a hole: direction (3,), a point (3,) of its axis in the hole's
-    narrowest part, and radius, m."""
+    """A rod through a hole, along the direction (3,) from which the hole is most open: the thickest
+    that passes. point (3,) of its axis in the hole's narrowest part; radius, m."""
 
     direction: Array
     point: Array
@@ -33,20 +34,22 @@ class Handle:
 
 
 def handles(shape: Solid) -> tuple[Handle, ...]:
-    """One for each hole through the shape that one can look through, widest first."""
+    """One for each hole through the shape that one can look through, the most open first."""
     if _without_holes(shape.mesh):
         return ()
     seen = [view for direction in _half_sphere(VIEWS) for view in _views(shape, direction)]
-    found: list[Handle] = []
-    for view in sorted(seen, key=lambda v: -v.handle.radius):
-        if not any(view.shows(handle) for handle in found):
-            found.append(_widest(shape, view.handle))
-    return tuple(found)
+    found: list[_View] = []
+    for view in sorted(seen, key=lambda v: -v.area):
+        if not any(view.shares(other) for other in found):
+            best = _openest(shape, view)
+            if not any(best.shares(other) for other in found):
+                found.append(best)
+    return tuple(view.handle for view in found)
 
 
 def kept(handle: Handle, found: Solid) -> bool:
     """Whether a thinner rod goes through the scan there, and the scan reaches all round it."""
-    field = look(found, handle.direction)
+    field = look(found, CELL, handle.direction)
     inside, place = _within(field), field.axes[:2] @ handle.point
     away = field.place(np.argwhere(inside >= THINNER * handle.radius)) - place
     return bool((np.hypot(*away.T) <= SHIFT).any())
@@ -68,7 +71,7 @@ def _within(field: Field) -> Array:
     parts, _ = patches(empty)
     inward: Any = distance_transform_edt(empty & (parts != parts[0, 0]))
     # From a cell's centre to the edge of the nearest that is not empty.
-    return np.maximum(inward - 0.5, 0) * STEP
+    return np.maximum(inward - 0.5, 0) * field.step
 
 
 @dataclass(frozen=True)
@@ -79,15 +82,23 @@ class _View:
     field: Field
     patch: NDArray[np.bool_]
 
-    def shows(self, handle: Handle) -> bool:
-        """Whether that handle's narrowest part is in the same patch."""
-        cell = self.field.cell(self.field.axes[:2] @ handle.point)
+    @property
+    def area(self) -> float:
+        """Of the patch, m²."""
+        return float(self.patch.sum()) * self.field.step**2
+
+    def shares(self, other: _View) -> bool:
+        """Whether it is the same hole: one's narrowest part is in the other's patch."""
+        return self._shows(other.handle.point) or other._shows(self.handle.point)
+
+    def _shows(self, point: Array) -> bool:
+        cell = self.field.cell(self.field.axes[:2] @ point)
         within = ((cell >= 0) & (cell < self.patch.shape)).all()
         return bool(within and self.patch[tuple(cell)])
 
 
 def _views(shape: Solid, direction: Array) -> list[_View]:
-    field = look(shape, direction)
+    field = look(shape, CELL, direction)
     radius = _within(field)
     numbers, count = patches(radius > 0)
     views = []
@@ -96,31 +107,29 @@ def _views(shape: Solid, direction: Array) -> list[_View]:
         at = int(np.where(patch, radius, 0).argmax())
         if radius.flat[at] >= THICK:
             cell = np.array(np.unravel_index(at, radius.shape))
-            handle = _handle(shape, field, cell, float(radius.flat[at]))
-            views.append(_View(handle, field, patch))
+            views.append(_View(_handle(shape, field, cell), field, patch))
     return views
 
 
-def _handle(shape: Solid, field: Field, cell: NDArray[np.int_], radius: float) -> Handle:
-    """The rod's neck is the middle of what is about as near to its axis as anything is."""
+def _handle(shape: Solid, field: Field, cell: NDArray[np.int_]) -> Handle:
+    """The rod over a cell. Its neck is the middle of what is about as near to it as anything is."""
     place = field.place(cell)
     seen = shape.points @ field.axes.T
     apart = np.hypot(*(seen[:, :2] - place).T)
-    around = seen[apart <= apart.min() + 2 * STEP, 2]
+    around = seen[apart <= apart.min() + 2 * field.step, 2]
     middle = (around.min() + around.max()) / 2
-    return Handle(field.axes[2], np.append(place, middle) @ field.axes, radius)
+    return Handle(field.axes[2], np.append(place, middle) @ field.axes, float(apart.min()))
 
 
-def _widest(shape: Solid, handle: Handle) -> Handle:
-    """The same hole, looked through from the side that takes the thickest rod."""
+def _openest(shape: Solid, view: _View) -> _View:
+    """The same hole, looked through from where it shows the most background."""
     for turn in TURNS:
-        tilted = [handle.direction + turn * (np.cos(a) * x + np.sin(a) * y)
-                  for x, y in [axes(handle.direction)[:2]]
-                  for a in np.arange(6) * np.pi / 3]  # fmt: skip
-        views = [v for t in tilted for v in _views(shape, t / np.linalg.norm(t))]
-        same = [v.handle for v in views if v.shows(handle)]
-        handle = max([handle, *same], key=lambda h: h.radius)
-    return handle
+        x, y, up = view.field.axes
+        tilted = [up + turn * (np.cos(a) * x + np.sin(a) * y) for a in np.arange(6) * np.pi / 3]
+        others = [v for t in tilted for v in _views(shape, t / np.linalg.norm(t))]
+        same = [v for v in others if v.shares(view)]
+        view = max([view, *same], key=lambda v: v.area)
+    return view
 
 
 def _half_sphere(count: int) -> Array:

@@ -18,10 +18,11 @@ from cousins.score.field import solid
 from cousins.score.match import match
 from cousins.score.rest import Rest, rest
 from cousins.score.shape import ShapeScore, compare
-from cousins.score.truth import TrueObject, Truth, in_pack, through
+from cousins.score.truth import Truth, in_pack, through
 from cousins.types import Array, Asset, Mesh, Scene
 
 STANDS = 0.005  # m: a lowest point so close to the support's height stands on it
+FOOT = 0.001  # m: above its lowest point
 LEVEL = 0.015  # m: a found surface so close to a thing's lowest point carries it
 
 
@@ -78,11 +79,12 @@ class Score:
 
     def numbers(self) -> dict[str, Any]:
         """Plain JSON: counts, medians in mm and degrees, and `each` object. None: not known."""
-        shapes, told = self.shapes, self.objects
-        supports = [o.support for o in told if o.support is not None]
-        frictions = [o.friction for o in told if o.friction is not None]
-        volumes = [o.volume_ratio for o in told if o.volume_ratio is not None]
+        each = [_flat(o) for o in self.objects]
         still = self.rest
+
+        def column(name: str) -> list[Any]:
+            return [e[name] for e in each if e[name] is not None]
+
         return {
             "true": self.true,
             "found": self.found,
@@ -93,35 +95,43 @@ class Score:
             "under": {name: list(held) for name, held in self.under},
             "missed": list(self.missed),
             "invented": list(self.invented),
-            "chamfer_mm": _middle([1e3 * s.chamfer for s in shapes]),
-            "worst_chamfer_mm": _most([1e3 * s.chamfer for s in shapes]),
-            "hausdorff95_mm": _middle([1e3 * s.hausdorff95 for s in shapes]),
-            "f_score": _middle([s.f_score for s in shapes]),
-            "hull_ratio": _middle([s.hull_ratio for s in shapes]),
-            "hull_off": _middle([abs(s.hull_ratio - 1) for s in shapes]),
-            "volume_ratio": _middle(volumes),
-            "centre_mm": _most([1e3 * s.centre for s in shapes]),
-            "off_degrees": _most([float(np.degrees(s.turn)) for s in shapes]),
-            "supports": len(supports),
-            "supports_right": sum(supports),
-            "openings": sum(o.openings for o in told),
-            "openings_kept": sum(o.openings_kept for o in told),
-            "handles": sum(o.handles for o in told),
-            "handles_kept": sum(o.handles_kept for o in told),
-            "masses": len(told),
-            "masses_held": sum(o.mass for o in told),
-            "frictions": len(frictions),
-            "frictions_held": sum(frictions),
+            "chamfer_mm": _middle(column("chamfer_mm")),
+            "worst_chamfer_mm": _most(column("chamfer_mm")),
+            "hausdorff95_mm": _middle(column("hausdorff95_mm")),
+            "f_score": _middle(column("f_score")),
+            "hull_ratio": _middle(column("hull_ratio")),
+            "hull_off": _middle([abs(ratio - 1) for ratio in column("hull_ratio")]),
+            "volume_ratio": _middle(column("volume_ratio")),
+            "centre_mm": _most(column("centre_mm")),
+            "off_degrees": _most(column("off_degrees")),
+            "supports": len(column("support")),
+            "supports_right": sum(column("support")),
+            "openings": sum(column("openings")),
+            "openings_kept": sum(column("openings_kept")),
+            "handles": sum(column("handles")),
+            "handles_kept": sum(column("handles_kept")),
+            "masses": len(each),
+            "masses_held": sum(column("mass")),
+            "frictions": len(column("friction")),
+            "frictions_held": sum(column("friction")),
             "drift_mm": still and 1e3 * float(still.drift.max(initial=0)),
             "turn_degrees": still and float(np.degrees(still.turn.max(initial=0))),
             "penetration_mm": still and 1e3 * still.penetration,
-            "each": [_flat(o) for o in told],
+            "each": each,
         }
 
 
 def _flat(told: ObjectScore) -> dict[str, Any]:
-    entry = asdict(told)
-    return entry | entry.pop("shape")
+    entry, shape = asdict(told), told.shape
+    del entry["shape"]
+    return entry | {
+        "chamfer_mm": 1e3 * shape.chamfer,
+        "hausdorff95_mm": 1e3 * shape.hausdorff95,
+        "f_score": shape.f_score,
+        "hull_ratio": shape.hull_ratio,
+        "centre_mm": 1e3 * shape.centre,
+        "off_degrees": float(np.degrees(shape.turn)),
+    }
 
 
 def _middle(values: list[float]) -> float | None:
@@ -195,7 +205,7 @@ def _object(
         asset.name,
         compare(true, found),
         asset.volume / told.volume if closed and told.volume else None,
-        _support_right(truth, told, float(true.vertices[:, 2].min()), scene, asset, match_of),
+        _support_right(truth, i, float(true.vertices[:, 2].min()), scene, asset, match_of),
         _within(asset.mass, told.mass),
         None if told.friction is None else _within(asset.friction, told.friction),
         len(wells),
@@ -211,23 +221,39 @@ def _within(distribution: Distribution, value: float) -> bool:
 
 def _support_right(
     truth: Truth,
-    told: TrueObject,
+    i: int,
     lowest: float,
     scene: Scene,
     asset: Asset,
     match_of: dict[str, str],
 ) -> bool | None:
-    """Whether the found object stands on what the true one does; None where that is not known."""
-    carrier = told.support
+    """Whether the found object stands on what the true one does; None where that is not known.
+
+    lowest: the height of the true one's lowest point in the pack's world.
+    """
+    carrier = truth.objects[i].support
     if carrier in {o.name for o in truth.objects}:
         return match_of.get(str(carrier)) == asset.support
-    if carrier is None:
-        # Older truths do not tell; what stands on the common surface does so all the same.
-        height, foot = truth.support_height, float(told.mesh.vertices[:, 2].min())
-        if height is None or abs(foot - height) > STANDS:
-            return None
+    if carrier is None and not _plain(truth, i):
+        return None
     heights = {s.name: s.height for s in scene.supports}
     return asset.support in heights and abs(heights[asset.support] - lowest) <= LEVEL
+
+
+def _plain(truth: Truth, i: int) -> bool:
+    """Whether an object whose support is not told plainly stands on the common surface: its foot
+    is at that height, and not over a lower object, as that of an orange in a bowl is."""
+    import cv2
+
+    vertices = truth.objects[i].mesh.vertices
+    lowest = vertices[:, 2].min()
+    if truth.support_height is None or abs(lowest - truth.support_height) > STANDS:
+        return False
+    foot = vertices[vertices[:, 2] < lowest + FOOT, :2].mean(0)
+    others = (o.mesh.vertices for k, o in enumerate(truth.objects) if k != i)
+    outlines = (cv2.convexHull(v[:, :2].astype(np.float32)) for v in others
+                if v[:, 2].min() < lowest - FOOT)  # fmt: skip
+    return all(cv2.pointPolygonTest(outline, foot.tolist(), False) < 0 for outline in outlines)
 
 
 def collision(asset: Asset) -> Mesh:

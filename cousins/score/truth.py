@@ -43,7 +43,15 @@ class Truth:
 
 
 def load_truth(path: Path) -> Truth:
-    """Reads NAME.truth.json. Raises CousinsError in one line."""
+    """Reads NAME.truth.json, or that of a capture's folder. Raises CousinsError in one line."""
+    if Path(path).is_dir():
+        beside = truth_of(path)
+        if beside is None:
+            raise CousinsError(
+                f"{path}: no {Path(path).resolve().name}.truth.json beside it and no truth.json in"
+                " it: name the file with its truth"
+            )
+        path = beside
     try:
         data = json.loads(Path(path).read_text())
         return Truth(tuple(map(_object, data["objects"])), _number(data["support_height"]))
