@@ -179,6 +179,11 @@ def test_a_primitive_shuts_what_was_open():
     assert told(with_asset(SHELF, "bowl", primitive=solid))["bowl"].openings_kept == 0
 
 
+def test_what_nothing_can_collide_with_is_refused():
+    with pytest.raises(CousinsError, match=r"objects\.json: bowl has no collision geometry"):
+        told(with_asset(SHELF, "bowl", parts=()))
+
+
 def test_a_wrong_support_is_seen_and_no_other():
     got = told(with_asset(SHELF, "tin", support="table"))
     assert {name for name, o in got.items() if not o.support} == {"tin"}

@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 
 from cousins.distributions import Distribution
+from cousins.errors import PackError
 from cousins.mesh import matrix_from_quaternion
 from cousins.progress import Progress, silent
 from cousins.score import handles as through_holes
@@ -257,12 +258,17 @@ def _plain(truth: Truth, i: int) -> bool:
 
 
 def collision(asset: Asset) -> Mesh:
-    """What physics sees of an asset, in the world: its primitive, or the hulls of its parts."""
+    """What physics sees of an asset, in the world: its primitive, or the hulls of its parts.
+
+    Raises PackError for an asset that has neither.
+    """
     from cousins.shape.convex import convex_hull
     from cousins.shape.primitive import primitive_mesh
 
     if asset.primitive is not None:
         return _placed(asset, primitive_mesh(asset.primitive))
+    if not asset.parts:
+        raise PackError(f"objects.json: {asset.name} has no collision geometry: scan anew")
     return _placed(asset, joined([convex_hull(p.vertices, len(p.vertices)) for p in asset.parts]))
 
 
