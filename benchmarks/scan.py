@@ -1,10 +1,11 @@
 """Scans captures with a known truth: time, memory, objects, shapes and rest, beside the targets.
 
     python benchmarks/scan.py [CAPTURE ...] [--captures DIR] [--json FILE] [--packs DIR]
+    python benchmarks/scan.py --generated N [--seed S] [--layout L] [--keep DIR] [--workers W]
 
 The truth of a capture NAME is NAME.truth.json beside it, or truth.json in it; one without is
 scanned for its time alone. With no argument it is the bundled sample. Each scan runs in a process
-of its own.
+of its own. --generated films, scans and scores scenes of household things: see generated.py.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ ROWS = (
 def main() -> None:
     """Scan, score, print."""
     arguments = _arguments()
+    if arguments.generated:
+        sys.exit(_generated(arguments))
     captures = list(arguments.capture)
     if arguments.captures:
         captures += sorted(p for p in arguments.captures.iterdir() if p.is_dir())
@@ -80,13 +83,40 @@ def main() -> None:
     sys.exit(any("error" in result and result["truth"] for result in results))
 
 
+def _generated(arguments: argparse.Namespace) -> bool:
+    """Whether a generated scene could not be scanned."""
+    import generated
+
+    chosen = generated.cases(arguments.generated, arguments.seed, arguments.layout)
+    with tempfile.TemporaryDirectory() as folder:
+        packs = arguments.packs or Path(folder)
+        packs.mkdir(parents=True, exist_ok=True)
+        results = generated.run(
+            chosen, arguments.keep, packs, arguments.workers, measure, Console(width=150)
+        )
+    if arguments.json:
+        told = {"scenes": results, "pooled": generated.pooled(results)}
+        arguments.json.write_text(json.dumps(told, indent=1) + "\n")
+    return any("error" in result for result in results)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("capture", nargs="*", type=Path)
     parser.add_argument("--captures", type=Path, metavar="DIR", help="every capture in this folder")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     parser.add_argument("--packs", type=Path, metavar="DIR", help="keep the packs there")
-    return parser.parse_args()
+    parser.add_argument("--generated", type=int, metavar="N", help="so many generated scenes")
+    parser.add_argument("--seed", type=int, default=0, help="of the first of each layout")
+    parser.add_argument("--layout", action="append", default=[], help="only this one; repeatable")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="keep the films there, or use them"
+    )
+    parser.add_argument("--workers", type=int, default=1, help="scenes at once; times then mislead")
+    arguments = parser.parse_args()
+    if arguments.generated and (arguments.capture or arguments.captures):
+        parser.error("--generated takes no captures: run it alone")
+    return arguments
 
 
 def measure(capture: Path, pack_path: Path) -> dict[str, Any]:

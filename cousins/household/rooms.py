@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import mujoco
 import numpy as np
@@ -14,7 +15,7 @@ from cousins.household.looks import OAK, STEEL, Colour, Look, painted
 from cousins.household.solids import block
 from cousins.mesh import obj_text, png_bytes
 from cousins.scene import CONTACT
-from cousins.types import Array
+from cousins.types import Array, Mesh
 
 BOARD = 0.03  # thickness of a board, m
 LEG = 0.045
@@ -92,8 +93,7 @@ def add(spec: mujoco.MjSpec, room: Room) -> None:
     files = dict(spec.assets)
     for slab in room.slabs:
         low, high = np.array(slab.low), np.array(slab.high)
-        mesh = painted(block(-(high - low) / 2, (high - low) / 2).mesh, slab.look, _one_tone,
-                       slab.texel)  # fmt: skip
+        mesh = _board(slab)
         assert mesh.texture is not None
         files[f"{slab.name}.obj"] = obj_text(mesh).encode()
         files[f"{slab.name}.png"] = png_bytes(mesh.texture)
@@ -113,6 +113,13 @@ def add(spec: mujoco.MjSpec, room: Room) -> None:
             material=slab.name, pos=middle, group=2, contype=0, conaffinity=0,
         )  # fmt: skip
     spec.assets = files
+
+
+@lru_cache(maxsize=32)
+def _board(slab: Slab) -> Mesh:
+    """What is seen of a slab, about its middle. Kept, since a scene is built more than once."""
+    half = (np.array(slab.high) - slab.low) / 2
+    return painted(block(-half, half).mesh, slab.look, _one_tone, slab.texel)
 
 
 def _floats(text: str) -> list[float]:
