@@ -19,7 +19,14 @@ from cousins.reconstruct.registration import Register, moved
 from cousins.reconstruct.tsdf import Region, Surface, Tsdf
 from cousins.segment import Segmenter
 from cousins.segment.geometric import FINE, Geometric, Segment, fit_ground
-from cousins.segment.room import belongs, beneath, clusters_of, furniture, things_on_floor
+from cousins.segment.room import (
+    belongs,
+    beneath,
+    clusters_of,
+    furniture,
+    things_on_floor,
+    without_walls,
+)
 from cousins.segment.world import World, orient
 from cousins.shape.carve import Carving, Grid, decimate, extract
 from cousins.shape.convex import Convex
@@ -207,11 +214,11 @@ def fuse(run: Run, world: World) -> Surface:
 def segment(run: Run, world: World, fine: Surface) -> list[Segment]:
     """The objects' seen surfaces. Raises ScanError where there is none."""
     found: list[Segment] = []
-    clusters = clusters_of(world)
+    clusters, seen = clusters_of(world), without_walls(fine, world.walls)
     for support in world.supports:
         above = tuple(s for s in world.supports if s.height > support.height + 0.05)
         legs = furniture(clusters, support, run.settings.max_size)
-        here = run.settings.segmenter(fine, support, above)
+        here = run.settings.segmenter(seen, support, above)
         chosen = [
             not (
                 belongs(s.points, legs)

@@ -18,7 +18,7 @@ from cousins.segment.patches import (
     unit,
 )
 from cousins.segment.stacking import Limits, Parts, objects, relations
-from cousins.segment.supports import area, inside
+from cousins.segment.supports import area, hull, inside
 from cousins.types import Array, Support
 
 SHEET_HEIGHT = 0.03  # level and lower than this may be paper, a magazine, a book, m
@@ -191,10 +191,10 @@ class Geometric:
         beyond it say, need not be looked at."""
         labels = _drop_small(connected(points, self.gap), self.min_points)
         keep = np.zeros(len(points), bool)
-        hull = _hull(support.polygon)
+        outline = hull(support.polygon)
         for label in range(labels.max(initial=-1) + 1):
             member = np.flatnonzero(labels == label)
-            within = inside(hull, points[member[:: 1 + len(member) // 400], :2]).mean()
+            within = inside(outline, points[member[:: 1 + len(member) // 400], :2]).mean()
             size = np.ptp(points[member], axis=0).max()
             keep[member] = (within > 0.3
                             and (support.kind != "floor" or size < self.max_size)
@@ -234,18 +234,12 @@ class Geometric:
         extent = np.ptp(points, axis=0)
         if max(extent) > self.max_size or max(extent[:2]) < self.min_size:
             return False
-        within = inside(_hull(support.polygon), points[:: max(1, len(points) // 400), :2])
+        within = inside(hull(support.polygon), points[:: max(1, len(points) // 400), :2])
         if within.mean() < 0.5:
             return False
         # A fringe along the rim of a table is fusion's own, not a thing.
         core = inside(support.polygon, points[:: max(1, len(points) // 400), :2], -0.025)
         return bool(height.max() > 0.012 or core.mean() > 0.5)
-
-
-def _hull(polygon: Array) -> Array:
-    import cv2
-
-    return cv2.convexHull(polygon.astype(np.float32))[:, 0].astype(float)
 
 
 def _bare(points: Array, height: Array, least: float, up: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ ROUNDS = 4  # of moving the patches' centres: more change little
 CREASE = np.radians(12.0)  # a border that bends inwards by more parts, as in Stein et al. 2014
 ALIKE = 0.5  # squared difference of normals that are smoothed into one another: 40 degrees
 UNSURE = 0.3  # the affinity of two patches whose normals tell nothing
-STEP = np.radians(35.0)  # neighbours one above the other, seen so from their common normal
+STEP = np.radians(20.0)  # neighbours one above the other, seen so from their common normal
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Borders:
         keep = (pairs[:, 0] != pairs[:, 1]) & (pairs[:, 0] >= 0)
         pairs, which = np.unique(pairs[keep], axis=0, return_inverse=True)
         which, n = which.ravel(), len(pairs)
-        weight = np.bincount(which, self.weight[keep], n)
+        weight = np.bincount(which, self.weight[keep], n).astype(float)
 
         def mean(values: Array) -> Array:
             return np.bincount(which, self.weight[keep] * values[keep], n) / weight

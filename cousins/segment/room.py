@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from cousins.reconstruct.tsdf import Region
+from cousins.reconstruct.tsdf import Region, Surface
 from cousins.segment.geometric import Segment, connected
 from cousins.segment.supports import inside
 from cousins.segment.world import World
-from cousins.types import Array, Support
+from cousins.types import Array, Support, Wall
 
 
 def clusters_of(world: World, gap: float = 0.04, least: int = 60) -> list[Array]:
@@ -19,11 +19,31 @@ def clusters_of(world: World, gap: float = 0.04, least: int = 60) -> list[Array]
     for support in world.supports:
         layer = np.flatnonzero(np.abs(v[:, 2] - support.height) < 0.03)
         free[layer[inside(support.polygon, v[layer, :2], 0.03)]] = False
-    points = v[free]
+    points = v[free & ~on_walls(world.surface, world.walls, 0.03)]
     labels = connected(points, gap)
     order = np.argsort(labels, kind="stable")
     parts = np.split(points[order], np.flatnonzero(np.diff(labels[order])) + 1)
     return [p for p in parts if len(p) >= least]
+
+
+def on_walls(surface: Surface, walls: tuple[Wall, ...], reach: float) -> np.ndarray:
+    """(n,) bool: the vertices that are a wall's, at most `reach` metres before it, or behind."""
+    found = np.zeros(len(surface.vertices), bool)
+    for wall in walls:
+        v = surface.vertices - wall.centre
+        before = v @ wall.normal
+        along = np.abs(v @ np.cross(wall.normal, [0, 0, 1])) < wall.half_width + 0.05
+        facing = surface.normals @ wall.normal > 0.8
+        found |= along & (before > -0.3) & ((before < 0.25 * reach) | (facing & (before < reach)))
+    return found
+
+
+def without_walls(surface: Surface, walls: tuple[Wall, ...]) -> Surface:
+    """The surface less its walls, with which what stands against one would hang together."""
+    keep = ~on_walls(surface, walls, 0.015)
+    new = np.cumsum(keep) - 1
+    faces = new[surface.faces[keep[surface.faces].all(1)]].astype(np.int32)
+    return Surface(surface.vertices[keep], surface.normals[keep], surface.colours[keep], faces)
 
 
 def things_on_floor(clusters: list[Array], floor: Support, max_size: float) -> list[Region]:

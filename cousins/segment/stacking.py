@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cousins.segment.patches import Borders, unit
+from cousins.segment.supports import area, hull, inside
 from cousins.types import Array
 
 LEVEL = 0.6  # a normal's least z where something can stand
 CELL = 0.005  # of footprints, m
+SLENDER = 0.055  # a limb's section is smaller, m
 NEAR = 0.012  # what is nearer than this touches, m
 
 
@@ -77,7 +79,9 @@ class Parts:
         """The parts that meet part a, longest border first, and the affinity over each border."""
         rows = np.flatnonzero((self.borders.pairs == a).any(1))
         rows = rows[np.argsort(-self.borders.weight[rows], kind="stable")]
-        return [(int(self.borders.pairs[r].sum()) - a, float(self.borders.affinity[r])) for r in rows]
+        return [
+            (int(self.borders.pairs[r].sum()) - a, float(self.borders.affinity[r])) for r in rows
+        ]
 
     def by_size(self) -> list[int]:
         """The labels in use, smallest part first."""
@@ -134,7 +138,7 @@ def _owner(parts: Parts, a: int, limits: Limits) -> int | None:
     content = False
     for b, tie in others:
         within = lies_within(parts, a, b)
-        if within and (small or tie > limits.tie) or _lining(parts, a, b, within, limits):
+        if (within and (small or tie > limits.tie)) or _lining(parts, a, b, within, limits):
             return b
         content = content or (within and _open_above(parts, a, b))
     held = [b for b, _ in others if size[b] > size[a] / 10 and rests_on(parts, a, b, limits)]
@@ -145,7 +149,12 @@ def _owner(parts: Parts, a: int, limits: Limits) -> int | None:
         return None
     if np.percentile(parts.height[mine], 2) < limits.lift:
         for b, tie in others:
-            one = tie > limits.tie or _in_outline(parts, a, b, 0.6)
+            one = (
+                tie > limits.tie
+                or _in_outline(parts, a, b, 0.6)
+                or _limb(parts, a, b)
+                or _limb(parts, b, a)
+            )
             if one and size[a] <= size[b]:
                 return b
         return None
@@ -217,13 +226,28 @@ def lies_within(parts: Parts, a: int, b: int) -> bool:
 
 def _in_outline(parts: Parts, a: int, b: int, share: float) -> bool:
     """Whether that share of part a lies within the convex outline of part b, seen from above."""
-    import cv2
-
-    from cousins.segment.supports import inside
-
     mine, theirs = (parts.points[parts.labels == k, :2] for k in (a, b))
-    hull = cv2.convexHull(theirs.astype(np.float32))[:, 0]
-    return bool(len(hull) > 2 and inside(hull, mine[:: 1 + len(mine) // 200]).mean() > share)
+    outline = hull(theirs)
+    return len(outline) > 2 and inside(outline, mine[:: 1 + len(mine) // 200]).mean() > share
+
+
+def _limb(parts: Parts, a: int, b: int) -> bool:
+    """Whether part a is slender and runs into part b with its whole section, as a hammer's handle
+    into its head. Two things that touch narrow towards where they do."""
+    from scipy.spatial import KDTree
+
+    p = parts.points[parts.labels == a]
+    away = KDTree(parts.points[parts.labels == b]).query(p)[0]
+    end, beyond = p[away < 0.008], p[(away > 0.015) & (away < 0.035)]
+    if min(len(end), len(beyond)) < 8:
+        return False
+    along = unit((beyond.mean(0) - end.mean(0))[None, :2])[0]
+    across = np.array([[-along[1], along[0], 0.0], [0.0, 0.0, 1.0]])
+    (narrow, low), (wide, high) = (np.ptp(np.percentile(q @ across.T, [5, 95], axis=0), axis=0)
+                                   for q in (end, beyond))  # fmt: skip
+    length = np.ptp(p[:, :2] @ along)
+    slender = max(wide, high) < SLENDER and length > 1.2 * wide
+    return bool(slender and narrow > 0.8 * wide and low > 0.6 * high)
 
 
 def _alike(parts: Parts, a: int, b: int) -> float:
@@ -231,10 +255,10 @@ def _alike(parts: Parts, a: int, b: int) -> float:
     import cv2
 
     # In millimetres: OpenCV's intersection goes astray in metres.
-    hulls = [cv2.convexHull((1000 * parts.points[parts.labels == k, :2]).astype(np.float32))
-             for k in (a, b)]  # fmt: skip
-    both = cv2.intersectConvexConvex(*hulls)[0]
-    return both / max(sum(cv2.contourArea(h) for h in hulls) - both, 1e-9)
+    one, other = (hull(1000 * parts.points[parts.labels == k, :2]) for k in (a, b))
+    areas = area(one) + area(other)
+    both = cv2.intersectConvexConvex(one.astype(np.float32), other.astype(np.float32))[0]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    return both / max(areas - both, 1e-9)
 
 
 def _one_axis(parts: Parts, a: int, b: int, reach: float) -> bool:

@@ -96,7 +96,7 @@ def _components(
     if opened.sum() > 0.8 * closed.sum():
         # What was narrow, but runs beside what is broad, is its rim beyond a shadow.
         beside = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * BESIDE + 1, 2 * BESIDE + 1))
-        closed = closed & cv2.dilate(opened, beside)
+        closed = cv2.bitwise_and(closed, cv2.dilate(opened, beside))
     closed = _shadows_filled(closed, origin, lower)
     contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     pieces = []
@@ -150,6 +150,13 @@ def area(polygon: Array) -> float:
     """Of a simple polygon (k, 2), m²."""
     a, b = polygon, np.roll(polygon, -1, axis=0)
     return abs(float(np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]))) / 2
+
+
+def hull(xy: Array) -> Array:
+    """(k, 2) the convex outline of points (n, 2)."""
+    import cv2
+
+    return np.asarray(cv2.convexHull(xy.astype(np.float32))[:, 0], float)
 
 
 def _overlap(a: Array, b: Array) -> bool:
