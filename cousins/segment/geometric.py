@@ -1,4 +1,4 @@
-"""Objects by geometry alone: what stands above a support surface and hangs together."""
+"""Objects by geometry alone: what stands above a support and bends outwards all over."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cousins.reconstruct.tsdf import Surface
+from cousins.segment.ground import Ground, fit_ground, floor_near
 from cousins.segment.patches import (
     agglomerate,
     borders,
@@ -18,13 +19,16 @@ from cousins.segment.patches import (
     unit,
 )
 from cousins.segment.stacking import Limits, Parts, objects, relations
-from cousins.segment.supports import area, hull, inside
+from cousins.segment.supports import hull, inside
 from cousins.types import Array, Support
 
-SHEET_HEIGHT = 0.03  # level and lower than this may be paper, a magazine, a book, m
+__all__ = ["FINE", "SHEET_HEIGHT", "Geometric", "Ground", "Segment", "connected", "fit_ground"]
+
+SHEET_HEIGHT = 0.03  # what is lower may be paper, a magazine, a book, m
 FINE = 0.0007  # depth noise after fusion below which single sheets can be told apart, m
 LOW = 0.015  # what is lower may be the depth's own drift, m
 RING = 0.025  # how far round a low thing the support is looked at, m
+CELL = 0.004  # of the thinned surface, m
 
 
 @dataclass(frozen=True)
@@ -49,59 +53,30 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Ground:
-    """A support's surface as seen: z = polynomial of x, y. It takes up slow bends of the depth.
+class Raised:
+    """What rises above a support. points, normals, colours (n, 3); height (n,) over it, m; bare
+    (n,): whether the support is seen right below."""
 
-    noise: robust standard deviation of the support's points about it, m.
-    """
+    points: Array
+    normals: Array
+    colours: Array
+    height: Array
+    bare: np.ndarray
 
-    centre: Array
-    coefficients: Array
-    noise: float
-
-    def __call__(self, xy: Array) -> Array:
-        """(n,) heights at (n, 2) positions."""
-        return _terms(xy - self.centre) @ self.coefficients
-
-
-def _terms(p: Array) -> Array:
-    x, y = p[:, 0], p[:, 1]
-    return np.column_stack([np.ones(len(p)), x, y, x * x, x * y, y * y])
-
-
-def fit_ground(surface: Surface, support: Support) -> Ground:
-    """Least squares over the support's level points, trimmed to those that are not things on it."""
-    polygon = support.polygon
-    low, high = polygon.min(0), polygon.max(0)
-    z = surface.vertices[:, 2]
-    level = (surface.normals[:, 2] > 0.94) & (np.abs(z - support.height) < 0.03)
-    level &= np.all((surface.vertices[:, :2] > low) & (surface.vertices[:, :2] < high), axis=1)
-    points = surface.vertices[level]
-    centre = polygon.mean(0)
-    cells = np.unique(np.floor(points[:, :2] / 0.05), axis=0)
-    # A bend fitted to a corner of a surface would run off over the rest of it.
-    if len(points) < 500 or len(cells) * 0.05**2 < 0.25 * area(polygon):
-        return Ground(centre, np.array([support.height, 0, 0, 0, 0, 0.0]), 0.003)
-    terms = _terms(points[:, :2] - centre)
-    keep = np.ones(len(points), bool)
-    coefficients = np.zeros(6)
-    noise = 0.01
-    for _ in range(12):
-        coefficients = np.linalg.lstsq(terms[keep], points[keep, 2], rcond=None)[0]
-        residual = points[:, 2] - terms @ coefficients
-        # Things lie above and never below, so the upper side is trimmed harder.
-        noise = max(0.0004, 1.4826 * float(np.median(np.abs(residual[keep]))))
-        keep = (residual < 2.0 * noise) & (residual > -4.0 * noise)
-    return Ground(centre, np.asarray(coefficients, float), noise)
+    def __getitem__(self, which: np.ndarray) -> Raised:
+        return Raised(self.points[which], self.normals[which], self.colours[which],
+                      self.height[which], self.bare[which])  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Geometric:
-    """Parts what rises above a support into objects by connection in space.
+    """Parts what rises above a support into objects: by gaps, inward bends and what rests on what.
 
     gap: points nearer than this hang together, m. min_height: what counts as above, m (or three
-    times the noise); a floor is seen from farther and gets its own. max_size: longest side of an
-    object, m. max_lift: an object's lowest point is at most this far above the support, m.
+    times the noise); a floor is seen from farther and gets its own. min_size, max_size: longest
+    side of an object, m. max_lift: an object's lowest point is at most this far above what it
+    stands on, m; max_hidden_lift where nobody saw what is below it. min_points: of an object.
+    smooth: over which normals are averaged, patch: width of the patches of which parts are made, m.
     """
 
     gap: float = 0.010
@@ -123,144 +98,132 @@ class Geometric:
         above: supports higher up, whose own layers are not objects of this one.
         """
         ground = fit_ground(surface, support)
-        low, high = support.polygon.min(0) - 0.1, support.polygon.max(0) + 0.1
-        near = np.all((surface.vertices[:, :2] > low) & (surface.vertices[:, :2] < high), axis=1)
-        near &= surface.vertices[:, 2] > support.height - 0.03
-        for other in above:
-            under = inside(other.polygon, surface.vertices[near, :2], 0.03)
-            index = np.flatnonzero(near)
-            near[index[under & (surface.vertices[index, 2] > other.height - 0.06)]] = False
-        points, normals = surface.vertices[near], surface.normals[near]
-        colours = surface.colours[near]
-        if not len(points):
-            return ()
-        height = points[:, 2] - ground(points[:, :2])
+        near = _near(surface, support, above)
+        height = surface.vertices[near, 2] - ground(surface.vertices[near, :2])
         least = self.min_height if support.kind != "floor" else self.min_height_on_floor
         up = height > max(least, 3 * ground.noise)
-        bare = _bare(points, height, least, up)
-        points_beside = np.column_stack([points[~up, :2], height[~up]])
-        points, normals, colours, height = points[up], normals[up], colours[up], height[up]
-        standing = self._could_be_objects(points, height, support, bare)
-        points, normals, colours = points[standing], normals[standing], colours[standing]
-        height, bare = height[standing], bare[standing]
-        if not len(points):
+        flat = near[~up & (np.abs(height) < 0.01)]
+        flat = np.column_stack([surface.vertices[flat, :2], height[~up & (np.abs(height) < 0.01)]])
+        near = near[up]
+        points = surface.vertices[near]
+        raised = Raised(points, surface.normals[near], surface.colours[near], height[up],
+                        _bare(points, flat))  # fmt: skip
+        raised = raised[self._candidates(raised, support)]
+        if not len(raised.points):
             return ()
+        # The noisier the depth, the larger a part must be before it is believed.
         limits = Limits(round(self.min_points * max(1.0, ground.noise / 0.0005)), ground.noise)
-        cells, parts = self._parts(points, normals, colours, height, bare, limits)
-        labels = parts.labels[cells]
-        every = list(reversed(parts.by_size()))
-        every = [
-            a for a in every if self._is_object(points[labels == a], height[labels == a], support)
-        ]
-        flat = points_beside[np.abs(points_beside[:, 2]) < 0.01]
-        every = [
-            a
-            for a in every
-            if _steps_up(points[labels == a], height[labels == a], flat, ground.noise)
-        ]
-        on = relations(parts, every, limits)
-        kept = [
-            a
-            for a, below in zip(every, on, strict=True)
-            if below is not None or self._stands(height[labels == a], bare[labels == a], support)
-        ]
-        on = relations(parts, kept, limits)
+        cells, parts = self._parts(raised, limits)
+        member = {a: parts.labels[cells] == a for a in reversed(parts.by_size())}
+        kept = [a for a, m in member.items() if self._is_object(raised[m], support)
+                and _steps_up(raised[m], flat, ground.noise)]  # fmt: skip
+        while True:  # what rests on what is none falls with it
+            on = relations(parts, kept, limits)
+            stays = [b is not None or self._stands(raised[member[a]], support)
+                     for a, b in zip(kept, on, strict=True)]  # fmt: skip
+            if all(stays):
+                break
+            kept = [a for a, stay in zip(kept, stays, strict=True) if stay]
         found = []
         for a, below in zip(kept, on, strict=True):
-            member = labels == a
-            base = float(np.median(ground(points[member, :2])))
+            seen = raised[member[a]]
+            base = float(np.median(ground(seen.points[:, :2])))
             if support.kind == "floor":
-                base = _floor_near(surface, points[member], base)
+                base = floor_near(surface, seen.points, base)
             if below is not None:
-                base = max(base, _top_near(parts, kept[below], a, base))
-            notes = _notes(height[member], ground)
-            seen = points[member], normals[member], colours[member]
-            found.append(Segment(*seen, support, base, ground.noise, notes, below))
+                base = max(base, parts.top_under(a, kept[below], base))
+            found.append(Segment(seen.points, seen.normals, seen.colours, support, base,
+                                 ground.noise, _notes(seen.height, ground), below))  # fmt: skip
         return tuple(found)
 
-    def _stands(self, height: Array, bare: np.ndarray, support: Support) -> bool:
-        """Whether a thing stands on the support: it comes near, or may where nobody saw."""
-        lift = float(np.percentile(height, 2))
-        hidden = support.kind != "floor" and bare.mean() < 0.5
-        return lift < (self.max_hidden_lift if hidden else self.max_lift)
-
-    def _could_be_objects(
-        self, points: Array, height: Array, support: Support, bare: np.ndarray
-    ) -> np.ndarray:
+    def _candidates(self, raised: Raised, support: Support) -> np.ndarray:
         """(n,) bool: what hangs together and may stand on the support, so that the rest, furniture
         beyond it say, need not be looked at."""
-        labels = _drop_small(connected(points, self.gap), self.min_points)
-        keep = np.zeros(len(points), bool)
-        outline = hull(support.polygon)
+        labels = _drop_small(connected(raised.points, self.gap), self.min_points)
+        keep = np.zeros(len(labels), bool)
         for label in range(labels.max(initial=-1) + 1):
-            member = np.flatnonzero(labels == label)
-            within = inside(outline, points[member[:: 1 + len(member) // 400], :2]).mean()
-            size = np.ptp(points[member], axis=0).max()
-            keep[member] = (within > 0.3
-                            and (support.kind != "floor" or size < self.max_size)
-                            and self._stands(height[member], bare[member], support))  # fmt: skip
+            member = labels == label
+            whole = raised[member]
+            size = np.ptp(whole.points, axis=0).max()
+            fits = support.kind != "floor" or size < self.max_size
+            keep[member] = (
+                fits and _share_within(whole, support) > 0.3 and self._stands(whole, support)
+            )
         return keep
 
-    def _parts(
-        self,
-        points: Array,
-        normals: Array,
-        colours: Array,
-        height: Array,
-        bare: np.ndarray,
-        limits: Limits,
-    ) -> tuple[np.ndarray, Parts]:
+    def _parts(self, raised: Raised, limits: Limits) -> tuple[np.ndarray, Parts]:
         """Which cell each point is in, and the cells' objects."""
-        cells = thinned(points, normals, 0.004)
-        p, raw, c = means(points, cells), means(normals, cells), means(colours, cells)
-        n = smoothed(p, unit(raw), self.smooth)
-        patch = patches(p, n, c, self.patch)
-        edges = borders(p, n, c, patch, self.gap, trusted(raw, patch))
-        whole = agglomerate(int(patch.max()) + 1, edges)
-        parts = Parts(
-            p,
-            n,
-            np.bincount(cells),
-            means(height[:, None], cells)[:, 0],
-            means(bare[:, None].astype(float), cells)[:, 0] > 0.5,
-            whole[patch],
-            edges.between(whole),
+        cells = thinned(raised.points, raised.normals, CELL)
+        points, raw, colours = (
+            means(v, cells) for v in (raised.points, raised.normals, raised.colours)
         )
+        normals = smoothed(points, unit(raw), self.smooth)
+        patch = patches(points, normals, colours, self.patch)
+        edges = borders(points, normals, colours, patch, self.gap, trusted(raw, patch))
+        whole = agglomerate(int(patch.max()) + 1, edges)
+        height, bare = means(np.column_stack([raised.height, raised.bare]), cells).T
+        parts = Parts(points, normals, np.bincount(cells), height, bare > 0.5, whole[patch],
+                      edges.between(whole))  # fmt: skip
         return cells, objects(parts, limits)
 
-    def _is_object(self, points: Array, height: Array, support: Support) -> bool:
-        if len(points) < self.min_points:
+    def _is_object(self, raised: Raised, support: Support) -> bool:
+        if len(raised.points) < self.min_points:
             return False
-        extent = np.ptp(points, axis=0)
+        extent = np.ptp(raised.points, axis=0)
         if max(extent) > self.max_size or max(extent[:2]) < self.min_size:
             return False
-        within = inside(hull(support.polygon), points[:: max(1, len(points) // 400), :2])
-        if within.mean() < 0.5:
+        if _share_within(raised, support) < 0.5:
             return False
         # A fringe along the rim of a table is fusion's own, not a thing.
-        core = inside(support.polygon, points[:: max(1, len(points) // 400), :2], -0.025)
-        return bool(height.max() > 0.012 or core.mean() > 0.5)
+        core = _share_within(raised, support, -0.025)
+        return bool(raised.height.max() > 0.012 or core > 0.5)
+
+    def _stands(self, raised: Raised, support: Support) -> bool:
+        """Whether a thing stands on the support: it comes near, or may where nobody saw."""
+        lift = float(np.percentile(raised.height, 2))
+        hidden = support.kind != "floor" and raised.bare.mean() < 0.5
+        return lift < (self.max_hidden_lift if hidden else self.max_lift)
 
 
-def _bare(points: Array, height: Array, least: float, up: np.ndarray) -> np.ndarray:
-    """(n,) of the points that are up: whether the support is seen right below, all round."""
+def _near(surface: Surface, support: Support, above: tuple[Support, ...]) -> np.ndarray:
+    """The rows of the vertices over and round a support, and not of one higher up."""
+    low, high = support.polygon.min(0) - 0.1, support.polygon.max(0) + 0.1
+    v = surface.vertices
+    near = np.all((v[:, :2] > low) & (v[:, :2] < high), axis=1) & (v[:, 2] > support.height - 0.03)
+    index = np.flatnonzero(near)
+    for other in above:
+        high_up = v[index, 2] > other.height - 0.06
+        index = index[~(inside(other.polygon, v[index, :2], 0.03) & high_up)]
+    return index
+
+
+def _share_within(raised: Raised, support: Support, margin: float = 0.0) -> float:
+    """The share of points over the support's outline, grown by `margin` metres."""
+    some = raised.points[:: 1 + len(raised.points) // 400, :2]
+    return float(inside(hull(support.polygon), some, margin).mean())
+
+
+def _bare(points: Array, flat: Array) -> np.ndarray:
+    """(n,) whether the support is seen right below each point, all round. flat: as _steps_up."""
     from scipy.ndimage import uniform_filter
 
-    spots = np.floor(points[:, :2] / 0.01).astype(int)
-    spots += 1 - spots.min(0)
-    seen = np.zeros(spots.max(0) + 2)
-    x, y = spots[~up & (np.abs(height) < max(0.01, least))].T
-    seen[x, y] = 1.0
-    return np.asarray(uniform_filter(seen, 3, mode="constant"))[spots[up, 0], spots[up, 1]] > 0.7
+    both = np.floor(np.concatenate([points[:, :2], flat[:, :2]]) / 0.01).astype(int)
+    if not len(both):
+        return np.zeros(0, bool)
+    both += 1 - both.min(0)
+    seen = np.zeros(both.max(0) + 2)
+    seen[tuple(both[len(points) :].T)] = 1.0
+    return np.asarray(uniform_filter(seen, 3, mode="constant"))[tuple(both[: len(points)].T)] > 0.7
 
 
-def _steps_up(points: Array, height: Array, flat: Array, noise: float) -> bool:
+def _steps_up(raised: Raised, flat: Array, noise: float) -> bool:
     """Whether a low thing rises by a step from what lies round it, and not as depth drifts off.
 
     flat: (n, 3), x, y and height of the support's own points.
     """
     from scipy.spatial import KDTree
 
+    points, height = raised.points, raised.height
     if np.percentile(height, 95) > LOW or not len(flat):
         return True
     low, high = points[:, :2].min(0) - RING, points[:, :2].max(0) + RING
@@ -270,12 +233,6 @@ def _steps_up(points: Array, height: Array, flat: Array, noise: float) -> bool:
     distance = KDTree(points[:, :2]).query(flat[:, :2])[0]
     beside = flat[(distance > RING / 4) & (distance < RING), 2]
     return len(beside) < 30 or np.median(height) > np.median(beside) + 4 * noise
-
-
-def _top_near(parts: Parts, below: int, a: int, base: float) -> float:
-    near = parts.touching(below, a)
-    near = near[parts.normals[near, 2] > 0.8]
-    return float(np.median(parts.points[near, 2])) if len(near) else base
 
 
 def connected(points: Array, gap: float) -> np.ndarray:
@@ -301,15 +258,6 @@ def _drop_small(labels: np.ndarray, least: int) -> np.ndarray:
     kept = order[counts[order] >= least]
     new[kept] = np.arange(len(kept))
     return new[labels]
-
-
-def _floor_near(surface: Surface, points: Array, height: float) -> float:
-    """Height of the floor round a thing, which a room's floor as a whole is too rough for, m."""
-    low, high = points[:, :2].min(0) - 0.1, points[:, :2].max(0) + 0.1
-    v = surface.vertices
-    near = np.all((v[:, :2] > low) & (v[:, :2] < high), axis=1) & (np.abs(v[:, 2] - height) < 0.04)
-    near &= surface.normals[:, 2] > 0.95
-    return float(np.median(v[near, 2])) if near.sum() > 200 else height
 
 
 def _notes(height: Array, ground: Ground) -> tuple[str, ...]:

@@ -97,6 +97,12 @@ class Parts:
         near = tree.query(self.points[theirs], distance_upper_bound=NEAR)[0]
         return theirs[np.isfinite(near)]
 
+    def top_under(self, a: int, b: int, otherwise: float) -> float:
+        """The height of what is level of part b round part a, m; `otherwise` where nothing is."""
+        near = self.touching(b, a)
+        near = near[self.normals[near, 2] > 0.8]
+        return float(np.median(self.points[near, 2])) if len(near) else otherwise
+
 
 def objects(parts: Parts, limits: Limits) -> Parts:
     """Parts joined until each is an object."""
