@@ -15,7 +15,7 @@ import numpy as np
 
 from cousins.distributions import Uniform
 from cousins.errors import UsageError
-from cousins.household import shapes
+from cousins.household import shapes, vessels
 from cousins.household.looks import CREAM, INK, OAK, PALETTE, STEEL, Colour, Look, Pattern, painted
 from cousins.household.shapes import Opening, Shape
 from cousins.household.solids import Solid
@@ -51,11 +51,7 @@ class Make:
 
 @dataclass(frozen=True)
 class Household:
-    """One thing, in a frame with z up and its foot at z = 0; lengths in metres.
-
-    solid: its closed mesh and exact convex parts. mass in kg, `shell` of it (a share) in the wall.
-    wall: thickness of walls that can be seen, else 0.
-    """
+    """One thing, in a frame with z up and its foot at z = 0; lengths in metres."""
 
     category: str
     shape: Shape
@@ -64,35 +60,42 @@ class Household:
 
     @cached_property
     def solid(self) -> Solid:
+        """Its closed mesh and exact convex parts."""
         return self.shape.solid()
 
     @cached_property
     def visual(self) -> Mesh:
-        """The mesh with its texture."""
+        """The closed mesh with its texture."""
         return painted(self.solid.mesh, self.look, self.shape.zone)
 
     @property
     def parts(self) -> tuple[Mesh, ...]:
+        """Convex; they leave its openings open."""
         return self.solid.parts
 
     @property
     def primitive(self) -> Primitive | None:
+        """What collides as the whole of it, where a box, cylinder or sphere does."""
         return self.shape.primitive()
 
     @property
     def openings(self) -> tuple[Opening, ...]:
+        """The room for a ball in each of its hollows and handles."""
         return self.shape.openings()
 
     @property
     def wall(self) -> float:
+        """Thickness of walls that can be seen, m, else 0."""
         return self.shape.wall
 
     @cached_property
     def mass(self) -> float:
+        """kg."""
         return sum(self.make.masses(self.solid.mesh))
 
     @property
     def shell(self) -> float:
+        """The share of its mass that lies in the wall."""
         return self.make.masses(self.solid.mesh)[0] / self.mass
 
     @property
@@ -211,14 +214,14 @@ def _case(rng: np.random.Generator) -> _Drawn:
 def _can(rng: np.random.Generator) -> _Drawn:
     radius, height = rng.uniform([0.032, 0.06], [0.042, 0.13])
     make = Make(7860, _friction(rng, 0.3, 0.5), 0.0002, float(rng.uniform(900, 1100)))
-    return shapes.Can(radius, height), make, _Style(("bands", "stripes", "checks", "dots"), STEEL)
+    return vessels.Can(radius, height), make, _Style(("bands", "stripes", "checks", "dots"), STEEL)
 
 
 def _bottle(rng: np.random.Generator) -> _Drawn:
     radius, height, shoulder = rng.uniform([0.03, 0.17, 0.55], [0.042, 0.26, 0.7])
     neck = radius * rng.uniform(0.32, 0.45)
     cap = neck + rng.uniform(0.001, 0.003)
-    shape = shapes.Bottle(radius, height, shoulder, neck, cap, rng.uniform(0.015, 0.03))
+    shape = vessels.Bottle(radius, height, shoulder, neck, cap, rng.uniform(0.015, 0.03))
     make = Make(1380, _friction(rng, 0.25, 0.45), float(rng.uniform(0.0005, 0.001)),
                 float(rng.uniform(50, 1000)))  # fmt: skip
     return shape, make, _Style(("plain", "bands", "stripes", "dots"), INK, (0.02, 0.06))
@@ -226,14 +229,14 @@ def _bottle(rng: np.random.Generator) -> _Drawn:
 
 def _bowl(rng: np.random.Generator) -> _Drawn:
     radius = rng.uniform(0.065, 0.095)
-    shape = shapes.Bowl(radius, radius * rng.uniform(0.4, 0.55), radius * rng.uniform(0.6, 0.85),
+    shape = vessels.Bowl(radius, radius * rng.uniform(0.4, 0.55), radius * rng.uniform(0.6, 0.85),
                         rng.uniform(0.003, 0.005), rng.uniform(0.0, 0.5))  # fmt: skip
     return shape, _ceramic(rng), _Style(("plain", "plain", "bands", "checks"))
 
 
 def _plate(rng: np.random.Generator) -> _Drawn:
     radius = rng.uniform(0.09, 0.135)
-    shape = shapes.Bowl(radius, radius * rng.uniform(0.6, 0.72), rng.uniform(0.012, 0.024),
+    shape = vessels.Bowl(radius, radius * rng.uniform(0.6, 0.72), rng.uniform(0.012, 0.024),
                         rng.uniform(0.004, 0.006), rng.uniform(0.5, 0.9), steps=3)  # fmt: skip
     return shape, _ceramic(rng), _Style(("plain", "plain", "dots"))
 
@@ -243,13 +246,13 @@ def _mug(rng: np.random.Generator) -> _Drawn:
         [0.036, 0.08, 0.0035, 0.0], [0.044, 0.105, 0.005, 0.006]
     )
     loop = rng.uniform(0.026, 0.036), height * rng.uniform(0.27, 0.34)
-    shape = shapes.Mug(radius, height, thick, flare, loop, rng.uniform(0.004, 0.0055))
+    shape = vessels.Mug(radius, height, thick, flare, loop, rng.uniform(0.004, 0.0055))
     return shape, _ceramic(rng), _Style(("plain", "bands", "stripes", "dots"))
 
 
 def _tray(rng: np.random.Generator) -> _Drawn:
     x, y, z = rng.uniform([0.17, 0.24, 0.02], [0.24, 0.34, 0.045])
-    shape = shapes.Container((x, y), (x - 0.02, y - 0.02), z, rng.uniform(0.004, 0.007))
+    shape = vessels.Container((x, y), (x - 0.02, y - 0.02), z, rng.uniform(0.004, 0.007))
     make = Make(600, _friction(rng, 0.4, 0.6))
     return shape, make, _Style(("plain", "wood"), None, (0.02, 0.03))
 
@@ -260,12 +263,12 @@ def _basket(rng: np.random.Generator) -> _Drawn:
     make = Make(905, _friction(rng, 0.25, 0.45))
     style = _Style(("plain", "bands"), None, (0.01, 0.02))
     if rng.random() < 0.5:
-        return shapes.Container((x, y), (x - 0.03, y - 0.03), z, thick), make, style
+        return vessels.Container((x, y), (x - 0.03, y - 0.03), z, thick), make, style
     count = 3 if z > 0.09 else 2
     gap = rng.uniform(0.01, 0.016)
     rail = (z - (count - 1) * gap) / count
     rails = tuple((i * (rail + gap), i * (rail + gap) + rail) for i in range(count))
-    return shapes.Container((x, y), (x, y), z, thick, rails, 3 * thick), make, style
+    return vessels.Container((x, y), (x, y), z, thick, rails, 3 * thick), make, style
 
 
 def _spatula(rng: np.random.Generator) -> _Drawn:
