@@ -117,19 +117,20 @@ def borders(
     opposed = np.einsum("ij,ij->i", facing[i], facing[j]) < OPPOSED
     # Back to back are the two sides of a thin wall; face to face are two things.
     between = np.einsum("ij,ij->i", spots[i] - spots[j], facing[i] - facing[j])
-    back = opposed & (between > 2 * THINNEST)
-    near, back = near[~opposed | back], back[~opposed | back]
+    back, face = opposed & (between > 2 * THINNEST), opposed & (between < -2 * THINNEST)
+    told = ~opposed | back | face
+    near, back, face = near[told], back[told], face[told]
     pairs, which = np.unique(np.sort(of[near], axis=1), axis=0, return_inverse=True)
     which, n = which.ravel(), len(pairs)
     weight = np.bincount(which, minlength=n).astype(float)
-    thin = np.bincount(which, back, n) / np.maximum(weight, 1)
+    thin, split = (np.bincount(which, k, n) / weight for k in (back, face))
     middle = (spots[near[:, 0]] + spots[near[:, 1]]) / 2
     place = np.column_stack([np.bincount(which, middle[:, k], n) / weight for k in range(3)])
     bend, step = _bends(means(points, labels), unit(means(normals, labels)), pairs)
     apart = np.linalg.norm(np.diff(means(colours, labels)[pairs], axis=1)[:, 0], axis=1)
     trust = sure[pairs].min(axis=1)
     affinity = trust * _affinity(bend, step, apart) + (1 - trust) * UNSURE
-    affinity = (1 - thin) * affinity + thin
+    affinity = (1 - thin - split) * affinity + thin - split
     return Borders(pairs, weight, affinity, place)
 
 
