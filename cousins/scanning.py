@@ -13,7 +13,7 @@ from cousins import __version__
 from cousins.cache import Cache, digest
 from cousins.errors import ScanError
 from cousins.progress import Progress
-from cousins.reconstruct.depth import clean, coarser
+from cousins.reconstruct.depth import coarser
 from cousins.reconstruct.poses import Refine
 from cousins.reconstruct.registration import Register, moved
 from cousins.reconstruct.tsdf import Region, Surface, Tsdf
@@ -30,6 +30,7 @@ from cousins.segment.room import (
 from cousins.segment.world import World, orient
 from cousins.shape.carve import Carving, Grid, decimate, extract
 from cousins.shape.convex import Convex
+from cousins.shape.edges import sharp
 from cousins.shape.primitive import round_off
 from cousins.types import Array, Capture, Frame, Mesh, Support, Wall
 
@@ -280,17 +281,22 @@ class Shape:
     observed: float
 
 
+def _others(segments: list[Segment], own: Segment) -> Array:
+    """(n, 3) points of all segments but `own`."""
+    return np.concatenate([np.zeros((0, 3)), *(s.points for s in segments if s is not own)])
+
+
 def carve_all(run: Run, world: World, segments: list[Segment]) -> list[Shape]:
     """Closed meshes of the segments, carved in one pass over the frames."""
 
     def make() -> dict[str, Any]:
         settings = replace(run.settings.carving, min_views=run.views(2))
-        grids = [Grid(s, settings) for s in segments]
+        grids = [Grid(s, settings, _others(segments, s)) for s in segments]
         for frame in run.frames("carving", run.every):
-            depth = clean(frame, run.settings.max_range)
+            depth, camera = sharp(frame, run.settings.max_range)
             pose = world.world_from_capture @ frame.world_from_camera
             for grid in grids:
-                grid.add(depth, frame.depth_intrinsics, pose)
+                grid.add(depth, camera, pose)
         out: dict[str, Any] = {}
         for i, grid in enumerate(grids):
             try:

@@ -1,0 +1,172 @@
+"""What the frames say of a segment's voxels: free, at a surface, just behind one, or nothing.
+
+Near a surface a voxel has its signed distance (Curless and Levoy 1996), and the views from
+before the surface and from behind it are summed apart: their mean would lose a thin wall, of
+which each side is seen from its own half of the room.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cousins.segment.geometric import Segment
+from cousins.types import Array, Intrinsics
+
+
+@dataclass(frozen=True)
+class Carving:
+    """How a segment is carved. Lengths in metres.
+
+    cells: voxels along the longest side; the voxel stays within least..most.
+    truncation: signed distances are kept to within this of a surface; a ray says nothing of what
+    lies more than `behind` behind its end.
+    wall: nothing is thinner, for the two sides of a sheet are not known better. It is widened to
+    `wall_voxels`.
+    foot: the shape's section at this height is carried down to the support, where depth of the
+    thing and of what it stands on cannot be told apart.
+    min_views: a voxel counts as seen in so many frames; where the depth's noise is over `quiet`,
+    in up to share_of_views of those in which the best-seen voxels were: there a stray ray neither
+    carves nor builds. A side of a wall counts as seen in `few` of all views, and a view is of the
+    far side where it looks along its normal by more than the cosine `beyond`.
+    """
+
+    cells: int = 64
+    least: float = 0.002
+    most: float = 0.005
+    truncation: float = 0.004
+    behind: float = 0.008
+    wall: float = 0.004
+    wall_voxels: float = 2.0
+    foot: float = 0.006
+    hull_margin: float = 0.004
+    min_views: float = 2.0
+    share_of_views: float = 0.1
+    few: float = 0.03
+    beyond: float = 0.25
+    quiet: float = 0.0005
+
+
+@dataclass
+class Grid:
+    """The running sums of one segment's voxels. Mutable: frames are added one by one.
+
+    rivals: (m, 3) points of other objects nearby. What lies nearer to them is not this one's.
+    """
+
+    segment: Segment
+    settings: Carving
+    rivals: Array = field(default_factory=lambda: np.zeros((0, 3)))
+    voxel: float = field(init=False)
+    origin: Array = field(init=False)
+    shape: tuple[int, int, int] = field(init=False)
+    centres: NDArray[np.float32] = field(init=False)
+    normals: NDArray[np.float32] = field(init=False)
+    apart: NDArray[np.float32] | None = field(init=False, default=None)
+    distance: NDArray[np.float32] = field(init=False)
+    weight: NDArray[np.float32] = field(init=False)
+    views: NDArray[np.float32] = field(init=False)
+
+    def __post_init__(self) -> None:
+        points, s = self.segment.points, self.settings
+        low, high = points.min(0), points.max(0)
+        low[2] = self.segment.base
+        least = min(s.most, max(s.least, 2.5 * self.segment.noise))
+        self.voxel = float(np.clip((high - low).max() / s.cells, least, s.most))
+        margin = s.hull_margin + 3 * self.voxel
+        low, high = low - margin, high + margin
+        # The support's surface falls between two layers of voxels.
+        low[2] = self.segment.base - 3.5 * self.voxel
+        x, y, z = (int(n) for n in np.ceil((high - low) / self.voxel))
+        self.origin, self.shape = low, (x + 1, y + 1, z + 1)
+        index = np.indices(self.shape, np.float32).reshape(3, -1).T
+        self.centres = index * np.float32(self.voxel) + low.astype(np.float32)
+        # By side: from where the nearest seen surface's normal points to, and from beyond.
+        self.distance = np.zeros((2, len(index)), np.float32)
+        self.weight = np.zeros((2, len(index)), np.float32)
+        self.views = np.zeros((2, len(index)), np.float32)
+        mine, nearest = self._nearest(points)
+        self.normals = self.segment.normals[nearest].astype(np.float32)
+        # Below the lowest of the points it is the support that is seen.
+        self.normals[self.centres[:, 2] < self.segment.base + 0.005] = (0, 0, 1)
+        inside = np.all((self.rivals > low) & (self.rivals < high), axis=1)
+        if inside.any():
+            self.apart = np.float32(0.5) * (mine - self._nearest(self.rivals[inside])[0])
+
+    def _nearest(self, points: Array) -> tuple[NDArray[np.float32], np.ndarray]:
+        """How far each voxel is from the points' voxels, m, and the index of a nearest point."""
+        from scipy.ndimage import distance_transform_edt
+
+        flat = self.at(points)
+        empty, which = np.ones(self.shape, bool), np.zeros(len(self.centres), np.int64)
+        empty.flat[flat] = False
+        which[flat] = np.arange(len(flat))
+        found: Any = distance_transform_edt(empty, self.voxel, return_indices=True)
+        away, at = found[0].ravel().astype(np.float32), found[1].reshape(3, -1)
+        return away, which[np.ravel_multi_index(tuple(at), self.shape)]
+
+    def at(self, points: Array) -> np.ndarray:
+        """(n,) flat indices of the voxels nearest to points (n, 3)."""
+        cells = np.rint((points - self.origin) / self.voxel).astype(np.int64)
+        return np.asarray(np.ravel_multi_index(tuple(cells.T), self.shape, mode="clip"))
+
+    @property
+    def wall(self) -> float:
+        """How thick the thinnest wall is made, m."""
+        return max(self.settings.wall, self.settings.wall_voxels * self.voxel)
+
+    def add(self, depth: NDArray[np.float32], intrinsics: Intrinsics, pose: Array) -> None:
+        """Take in one frame: (h, w) cleaned depth, and world_from_camera (4, 4)."""
+        camera = np.linalg.inv(pose).astype(np.float32)
+        k, s = intrinsics, self.settings
+        p = self.centres @ camera[:3, :3].T + camera[:3, 3]
+        z = p[:, 2]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            u, v = p[:, 0] / z * k.fx + k.cx, p[:, 1] / z * k.fy + k.cy
+        index = np.flatnonzero((z > 0.05) & (u >= 0) & (v >= 0) & (u < k.width - 1)
+                               & (v < k.height - 1))  # fmt: skip
+        u, v, z = u[index], v[index], z[index]
+        d = depth[(v + 0.5).astype(np.int32), (u + 0.5).astype(np.int32)]
+        signed = d - z
+        use = (d > 0) & (signed > -s.behind)
+        index, signed, z = index[use], signed[use], z[use]
+        # From the voxel to the camera, by depth: of length 1 along the optical axis.
+        way = (pose[:3, 3].astype(np.float32) - self.centres[index]) / z[:, None]
+        if self.apart is not None:
+            hidden = np.flatnonzero(signed < 0)
+            end = self.centres[index[hidden]] - way[hidden] * signed[hidden, None]
+            own = np.ones(len(index), bool)
+            own[hidden] = self.apart[self.at(end)] <= 0  # what another hides may be anything
+            index, signed, way = index[own], signed[own], way[own]
+        cosine = np.einsum("ij,ij->i", way, self.normals[index])
+        cosine /= np.linalg.norm(way, axis=1)
+        side = (cosine < -s.beyond).astype(np.int8)
+        cosine = np.maximum(np.abs(cosine), 0.1)
+        weight = cosine**3
+        self.distance[side, index] += weight * np.clip(signed * cosine, -s.truncation, s.truncation)
+        self.weight[side, index] += weight
+        self.views[side, index] += 1
+
+    def evidence(self) -> tuple[Array, np.ndarray]:
+        """What the frames say: signed distance (x, y, z) in metres, negative inside and 0 where
+        unseen; and which voxels were seen (x, y, z)."""
+        s = self.settings
+        views = self.views.sum(0)
+        often = np.percentile(views[views > 0], 90) if views.any() else 0.0
+        share = s.share_of_views * np.clip(self.segment.noise / s.quiet - 1, 0, 1)
+        seen = views >= max(s.min_views, share * often)
+        mean = self.distance / np.maximum(self.weight, 1e-6)
+        one = self.distance.sum(0) / np.maximum(self.weight.sum(0), 1e-6)
+        both = (self.views > np.maximum(s.min_views, s.few * views)).all(0)
+        # Two sides less than a wall apart, or crossed, are set a wall apart.
+        wall = self.wall
+        # As far as the views do look from both sides, and not along the surface.
+        facing = (self.weight / np.maximum(self.views, 1)).min(0) ** (1 / 3)
+        shift = np.clip((wall + mean.sum(0)) / 2, 0, wall / 2)
+        sure = np.clip((facing - s.beyond) / 0.15, 0, 1)
+        signed = np.where(both, sure * (mean.max(0) - shift) + (1 - sure) * one, one)
+        signed = np.where(seen, signed, 0.0)
+        return signed.reshape(self.shape), seen.reshape(self.shape)

@@ -1,0 +1,143 @@
+"""What a shape is where no frame saw it: whole as far as its hull, and down to its base."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+
+from cousins.shape.evidence import Grid
+from cousins.types import Array
+
+ASIDE = 0.0008  # a floor inside a ring is no table where it lies this much over it, m
+SHELL = 0.3  # of the seen surface, at which a thing counts as made of thin walls
+DEEP = 0.85  # of the truncation: that far in, a signed distance says no more than inside
+SKIN = 0.4  # of a wall: what is no deeper than that is wall however it was seen
+BACK = 0.010  # a wall that is free this far behind its surface is thin, m
+
+
+def guess(grid: Grid, signed: Array, seen: np.ndarray) -> Array:
+    """Signed distance (x, y, z) everywhere, from `Grid.evidence`.
+
+    What is unseen is inside as far as the hull of what was seen, let down to the base; and what
+    lies nearer to another object is that one's.
+    """
+    outside = grid.settings.truncation
+    hull = np.where(_in_hull(grid), -outside, outside).reshape(grid.shape)
+    whole = np.where(seen, signed, hull)
+    if thin_share(grid, signed, seen) > SHELL:
+        whole = np.where(_far_in(grid, signed, seen), outside, whole)
+    whole = _on_foot(grid, whole, seen)
+    if grid.apart is not None:
+        whole = np.maximum(whole, grid.apart.reshape(grid.shape))
+    return whole
+
+
+def thin_share(grid: Grid, signed: Array, seen: np.ndarray) -> float:
+    """The share of a segment's points behind which, at BACK, it is seen to be free."""
+    s = grid.segment
+    behind = grid.at(s.points - BACK * s.normals)
+    return float((seen.ravel()[behind] & (signed.ravel()[behind] > 0)).mean())
+
+
+def _far_in(grid: Grid, signed: Array, seen: np.ndarray) -> np.ndarray:
+    """(x, y, z) whether a voxel lies deeper than a thin wall behind all that was seen free.
+
+    A bowl is a bowl on its far side too. What is thick all round, as a handle, closes again where
+    the mesh drops its inner hollows. Just over the base it is a floor.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    free = seen & (signed > 0)
+    depth = np.asarray(distance_transform_edt(~free, grid.voxel)) - grid.voxel / 2
+    # Where walls meet, signed distances are deep and yet it is no farther from either side.
+    shallow = (signed > -DEEP * grid.settings.truncation) | (depth < SKIN * grid.wall)
+    wall = seen & shallow & (depth < grid.wall)
+    low = grid.centres[:, 2].reshape(grid.shape) < grid.segment.base + grid.wall
+    return ~(wall | low | free)
+
+
+def _in_hull(grid: Grid) -> np.ndarray:
+    import open3d as o3d
+    from scipy.spatial import ConvexHull
+
+    points = grid.segment.points
+    base = grid.segment.base
+    height = points[:, 2] - base
+    # A ball seen from above shows nothing near its foot: its lowest ring is let down instead.
+    low = points[height < max(0.015, 0.15 * height.max(), height.min() + 0.005)]
+    standing = np.vstack([points, np.column_stack([low[:, :2], np.full(len(low), base)])])
+    hull = ConvexHull(standing)
+    # By distance and not facet by facet: the hull of a ball has thousands of them.
+    scene = o3d.t.geometry.RaycastingScene()
+    scene.add_triangles(o3d.core.Tensor(standing.astype(np.float32)),
+                        o3d.core.Tensor(hull.simplices.astype(np.uint32)))  # fmt: skip
+    signed = scene.compute_signed_distance(o3d.core.Tensor(grid.centres), nsamples=3)
+    return signed.numpy() <= grid.settings.hull_margin
+
+
+def _on_foot(grid: Grid, signed: Array, seen: np.ndarray) -> Array:
+    """Carry the section at the foot's height down, but not through what is plainly free.
+
+    A bowl or a mug whose section is a ring keeps its bottom.
+    """
+    s, noise, base = grid.settings, grid.segment.noise, grid.segment.base
+    height = grid.origin[2] + np.arange(grid.shape[2]) * grid.voxel - base
+    top = float((grid.segment.points[:, 2] - base).max())
+    k = int(np.searchsorted(height, min(max(s.foot, 12 * noise), 0.45 * top)))
+    below, section = signed[:, :, :k], signed[:, :, k : k + 1]
+    low = height[None, None, :k]
+    plainly = min(max(0.002, 4 * noise), 0.8 * s.truncation)
+    free = seen[:, :, :k] & (below > plainly) & (low > max(0.003, 5 * noise))
+    carried = np.where(free, below, section)
+    floor = _floor(grid, signed[:, :, : k + 1], seen[:, :, : k + 1], height[: k + 1])
+    carried = np.minimum(carried, low - floor[:, :, None])
+    whole = np.concatenate([carried, signed[:, :, k:]], axis=2)
+    return np.maximum(whole, -height[None, None])
+
+
+def _floor(grid: Grid, signed: Array, seen: np.ndarray, height: Array) -> Array:
+    """(x, y) height of the bottom of a bowl or a mug over its base, m; -inf where there is none.
+
+    It is what is seen inside of a ring, where that lies higher than the support round it.
+    """
+    from scipy.ndimage import binary_opening, binary_propagation, label, median_filter
+
+    none = np.full(signed.shape[:2], -np.inf)
+    section = signed[:, :, -1] <= 0
+    ended = seen & (signed <= 0)
+    if not section.any():
+        return none
+    known = ended.any(2) & ~section
+    # The highest voxel below the section that is not free, and where between it and the next
+    # the surface lies.
+    last = signed.shape[2] - 1 - np.argmax(ended[:, :, ::-1], axis=2)
+    after = np.minimum(last + 1, signed.shape[2] - 1)
+    inside = np.take_along_axis(signed, last[:, :, None], 2)[:, :, 0]
+    out = np.take_along_axis(signed, after[:, :, None], 2)[:, :, 0]
+    rise = height[last] + grid.voxel * inside / np.minimum(inside - out, -1e-6)
+    top = median_filter(np.where(known, rise, 0.0), 5)
+    # Within the section's hull, for the wall of a thin bowl may have gaps.
+    hull = _hull_mask(section)
+    if (known & ~hull).any():
+        top = top - float(np.median(top[known & ~hull]))  # the support just outside
+    # What is left of it is no wider than the smear at the foot of a wall: opened away.
+    width = max(2, int(0.006 / grid.voxel))
+    cores, count = cast("tuple[Array, int]", label(binary_opening(known & hull, iterations=width)))
+    floor = np.zeros_like(known)
+    for i in range(1, count + 1):
+        if np.median(top[cores == i]) > max(ASIDE, 1.5 * grid.segment.noise):
+            floor |= cores == i
+    if not count:  # nobody saw so deep into it
+        floor = binary_opening(hull & ~section, iterations=width)
+    # As far as the walls, and on where it is hidden.
+    floor = np.asarray(binary_propagation(floor, mask=hull & ~section))
+    thick = np.maximum(np.where(known, top, 0.0), 1.5 * grid.voxel)
+    return np.where(floor, thick, none)
+
+
+def _hull_mask(mask: np.ndarray) -> np.ndarray:
+    """The convex hull of a mask's true cells, as a mask."""
+    from skimage.morphology import convex_hull_image
+
+    return convex_hull_image(mask) if mask.any() else mask
