@@ -306,7 +306,8 @@ def carve_all(run: Run, world: World, segments: list[Segment]) -> list[Shape]:
                 continue
             small = round_off(decimate(mesh, run.settings.faces))
             out |= {f"{i}_vertices": small.vertices, f"{i}_faces": small.faces,
-                    f"{i}_observed": np.array(observed)}  # fmt: skip
+                    f"{i}_observed": np.array(observed),
+                    f"{i}_note": np.array(grid.completed or "")}  # fmt: skip
         return out
 
     summary = [[len(s.points), s.points.mean(0).round(4).tolist()] for s in segments]
@@ -323,7 +324,9 @@ def carve_all(run: Run, world: World, segments: list[Segment]) -> list[Shape]:
                                 "seen; film it from more sides")  # fmt: skip
     shapes = [
         Shape(
-            s, Mesh(arrays[f"{i}_vertices"], arrays[f"{i}_faces"]), float(arrays[f"{i}_observed"])
+            replace(s, notes=(*s.notes, *filter(None, [str(arrays[f"{i}_note"])]))),
+            Mesh(arrays[f"{i}_vertices"], arrays[f"{i}_faces"]),
+            float(arrays[f"{i}_observed"]),
         )
         for i, s in _chosen(segments, closed).items()
     ]

@@ -12,15 +12,19 @@ import numpy as np
 from cousins.errors import ScanError
 from cousins.shape.evidence import Carving, Grid
 from cousins.shape.foot import guess
-from cousins.types import Mesh
+from cousins.shape.symmetry import complete
+from cousins.types import Array, Mesh
 
 __all__ = ["Carving", "Grid", "decimate", "extract"]
+
+TOLD = 0.2  # of the surface: less that was completed by symmetry is not worth telling
 
 
 def extract(grid: Grid) -> tuple[Mesh, float]:
     """The closed mesh in the world, and the share of its surface that was seen.
 
-    Raises ScanError where the carved shape is empty or does not close.
+    Where its own symmetry gave much of the rest, `grid.completed` says so afterwards. Raises
+    ScanError where the carved shape is empty or does not close.
     """
     import trimesh
     from scipy.ndimage import gaussian_filter
@@ -28,7 +32,12 @@ def extract(grid: Grid) -> tuple[Mesh, float]:
 
     signed, seen = grid.evidence()
     surface = seen & (np.abs(signed) < 2 * grid.voxel)
-    signed = guess(grid, signed, seen)
+    whole = complete(grid, signed, seen) if grid.settings.symmetry else None
+    if whole is None:
+        signed = np.maximum(guess(grid, signed, seen), _beyond(grid))
+    else:
+        own = whole.of(grid)
+        signed = np.maximum(guess(own, whole.signed, whole.known), _beyond(own))
     # What lies deep is no deeper than a thin wall is thin, or smoothing would eat the wall.
     signed = np.clip(signed, -grid.voxel, grid.voxel)
     # In voxels: hardly at all at a phone's noise, more at a structured-light camera's.
@@ -49,7 +58,20 @@ def extract(grid: Grid) -> tuple[Mesh, float]:
     cells = np.rint((mesh.triangles_center - grid.origin) / grid.voxel).astype(int)
     i, j, k = np.clip(cells, 0, np.array(grid.shape) - 1).T
     share = float(mesh.area_faces[surface[i, j, k]].sum() / mesh.area)
+    if whole is not None:
+        given = float(mesh.area_faces[whole.filled[i, j, k]].sum() / mesh.area)
+        if given > TOLD:
+            grid.completed = f"{given:.0%} of its surface is completed by symmetry ({whole.kind})"
     return Mesh(np.asarray(mesh.vertices, float), np.asarray(mesh.faces, np.int32)), share
+
+
+def _beyond(grid: Grid) -> Array:
+    """(x, y, z): how far a voxel is out of the box of the segment's points and a margin, m: what
+    is seen there is another thing, though the grid reaches so far for symmetry's sake."""
+    points, margin = grid.segment.points, grid.settings.hull_margin + 2 * grid.voxel
+    low, high = points.min(0) - margin, points.max(0) + margin
+    low[2] = -np.inf
+    return np.maximum(low - grid.centres, grid.centres - high).max(1).reshape(grid.shape)
 
 
 def decimate(mesh: Mesh, faces: int) -> Mesh:

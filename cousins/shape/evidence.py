@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cousins.segment.geometric import Segment
+from cousins.shape.axis import reach
 from cousins.types import Array, Intrinsics
 
 
@@ -32,6 +33,7 @@ class Carving:
     in up to share_of_views of those in which the best-seen voxels were: there a stray ray neither
     carves nor builds. A side of a wall counts as seen in `few` of all views, and a view is of the
     far side where it looks along its normal by more than the cosine `beyond`.
+    symmetry: whether the unseen side is completed by the thing's own symmetry.
     """
 
     cells: int = 64
@@ -48,12 +50,14 @@ class Carving:
     few: float = 0.03
     beyond: float = 0.25
     quiet: float = 0.0005
+    symmetry: bool = True
 
 
 @dataclass
 class Grid:
     """The running sums of one segment's voxels. Mutable: frames are added one by one.
 
+    completed: what `extract` completed by the thing's own symmetry, in words.
     rivals: (m, 3) points of other objects nearby. What lies nearer to them is not this one's.
     """
 
@@ -69,10 +73,12 @@ class Grid:
     distance: NDArray[np.float32] = field(init=False)
     weight: NDArray[np.float32] = field(init=False)
     views: NDArray[np.float32] = field(init=False)
+    completed: str | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         points, s = self.segment.points, self.settings
-        low, high = points.min(0), points.max(0)
+        low, high = reach(points, self.segment.normals) if s.symmetry else (
+            points.min(0), points.max(0))  # fmt: skip
         low[2] = self.segment.base
         least = min(s.most, max(s.least, 2.5 * self.segment.noise))
         self.voxel = float(np.clip((high - low).max() / s.cells, least, s.most))
