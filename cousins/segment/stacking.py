@@ -50,6 +50,11 @@ class Limits:
         return max(0.02, 30 * self.noise)
 
     @property
+    def tie_upper(self) -> float:
+        """As tie, of a thing and the one that it stands on: a ring's whole length tells more."""
+        return max(-0.2, -0.1 - 500 * max(0.0, self.noise - 0.0004))
+
+    @property
     def alike(self) -> float:
         """The overlap of two parts' outlines beyond which one is the other's upper half."""
         return 1 - 200 * self.noise
@@ -147,32 +152,44 @@ def _owner(parts: Parts, a: int, limits: Limits) -> int | None:
         if (within and (small or tie > limits.tie)) or _lining(parts, a, b, within, limits):
             return b
         content = content or (within and _open_above(parts, a, b))
-    held = [b for b, _ in others if size[b] > size[a] / 10 and rests_on(parts, a, b, limits)]
-    for b in held:
-        if small or _one_axis(parts, a, b, limits.coaxial) or _alike(parts, a, b) > limits.alike:
+    held = [(b, tie) for b, tie in others
+            if size[b] > size[a] / 10 and rests_on(parts, a, b, limits)]  # fmt: skip
+    piece = small or _hollow(parts, a)
+    for b, tie in held:
+        one = tie > limits.tie_upper or _one_axis(parts, a, b, limits.coaxial)
+        inner = not content and _beside_itself(parts, a, b)
+        if piece or one or inner or _alike(parts, a, b) > limits.alike:
             return b
     if held or content:
         return None
     if np.percentile(parts.height[mine], 2) < limits.lift:
         for b, tie in others:
-            one = (
-                tie > limits.tie
-                or _in_outline(parts, a, b, 0.6)
-                or _limb(parts, a, b)
-                or _limb(parts, b, a)
-            )
-            if one and size[a] <= size[b]:
+            one = tie > limits.tie or _in_outline(parts, a, b, 0.6)
+            if (one or _limb(parts, a, b) or _limb(parts, b, a)) and size[a] <= size[b]:
                 return b
         return None
-    return others[0][0] if parts.bare[mine].mean() > 0.5 else None
+    # It hangs, unless nobody saw what it may stand on.
+    hangs = parts.bare[mine].mean() > 0.5 or others[0][1] > limits.tie
+    return others[0][0] if hangs else None
+
+
+def _beside_itself(parts: Parts, a: int, b: int) -> bool:
+    """Whether part a lies in part b's outline and reaches no higher: it is a piece of it."""
+    low, high = np.percentile(parts.points[parts.labels == a, 2], [3, 97])
+    top = np.percentile(parts.points[parts.labels == b, 2], 97)
+    return bool(top > low + 0.7 * (high - low) and _in_outline(parts, a, b, 0.6))
+
+
+def _hollow(parts: Parts, a: int) -> bool:
+    """Whether a part faces its own middle, as the inside of a vessel does."""
+    p, n = parts.points[parts.labels == a], parts.normals[parts.labels == a]
+    return bool(np.einsum("ij,ij->i", p - p.mean(0), n).mean() < -0.001)
 
 
 def _open_above(parts: Parts, a: int, b: int) -> bool:
     """Whether part a is seen from above as a whole: no wall, and part b is not over it."""
     mine, theirs = (np.flatnonzero(parts.labels == k) for k in (a, b))
-    p, n = parts.points[mine], parts.normals[mine]
-    hollow = np.einsum("ij,ij->i", p - p.mean(0), n).mean() < -0.001
-    if hollow or np.mean(n[:, 2] > LEVEL) < 0.25:
+    if _hollow(parts, a) or np.mean(parts.normals[mine, 2] > LEVEL) < 0.25:
         return False
     cells = np.floor(parts.points[np.concatenate([mine, theirs]), :2] / CELL).astype(int)
     cell = np.unique(cells, axis=0, return_inverse=True)[1].ravel()
