@@ -305,9 +305,9 @@ def carve_all(run: Run, world: World, segments: list[Segment]) -> list[Shape]:
                 out[f"{i}_error"] = np.array(str(error))
                 continue
             small = round_off(decimate(mesh, run.settings.faces))
+            told = "; ".join(filter(None, (grid.completed, grid.lost)))
             out |= {f"{i}_vertices": small.vertices, f"{i}_faces": small.faces,
-                    f"{i}_observed": np.array(observed),
-                    f"{i}_note": np.array(grid.completed or "")}  # fmt: skip
+                    f"{i}_observed": np.array(observed), f"{i}_note": np.array(told)}  # fmt: skip
         return out
 
     summary = [[len(s.points), s.points.mean(0).round(4).tolist()] for s in segments]

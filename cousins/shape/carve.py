@@ -7,16 +7,20 @@ thing is rather whole than hollow where nobody looked.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from cousins.errors import ScanError
 from cousins.shape.evidence import Carving, Grid
-from cousins.shape.foot import guess
+from cousins.shape.foot import guess, is_thin
 from cousins.shape.symmetry import complete
 from cousins.types import Array, Mesh
 
 __all__ = ["Carving", "Grid", "decimate", "extract"]
 
+CRUMB = 20  # faces
+WHOLE = 0.9  # of the surface, in one piece: more is not asked for
 TOLD = 0.2  # of the surface: less that was completed by symmetry is not worth telling
 
 
@@ -28,16 +32,16 @@ def extract(grid: Grid) -> tuple[Mesh, float]:
     """
     import trimesh
     from scipy.ndimage import gaussian_filter
-    from skimage.measure import marching_cubes
 
     signed, seen = grid.evidence()
     surface = seen & (np.abs(signed) < 2 * grid.voxel)
+    thin = is_thin(grid, signed, seen)
     whole = complete(grid, signed, seen) if grid.settings.symmetry else None
     if whole is None:
-        signed = np.maximum(guess(grid, signed, seen), _beyond(grid))
+        signed = np.maximum(guess(grid, signed, seen, thin), _beyond(grid))
     else:
         own = whole.of(grid)
-        signed = np.maximum(guess(own, whole.signed, whole.known), _beyond(own))
+        signed = np.maximum(guess(own, whole.signed, whole.known, thin), _beyond(own))
     # What lies deep is no deeper than a thin wall is thin, or smoothing would eat the wall.
     signed = np.clip(signed, -grid.voxel, grid.voxel)
     # In voxels: hardly at all at a phone's noise, more at a structured-light camera's.
@@ -45,14 +49,10 @@ def extract(grid: Grid) -> tuple[Mesh, float]:
     smooth = np.pad(gaussian_filter(signed, width), 1, constant_values=grid.voxel)
     if smooth.min() >= 0:
         raise ScanError("nothing is left of an object after carving: film it from more sides")
-    vertices, faces, _, _ = marching_cubes(smooth, 0.0)
-    vertices = (vertices - 1) * grid.voxel + grid.origin
-    shells = trimesh.Trimesh(vertices, faces[:, ::-1])
-    # Crumbs and inner hollows are dropped: the largest shell is the thing.
-    mesh = max(shells.split(only_watertight=False), key=lambda m: (len(m.faces), m.area))
+    mesh, kept = _in_one_piece(smooth, grid.voxel, grid.origin)
+    if kept < WHOLE:
+        grid.lost = f"{1 - kept:.0%} of what was seen of it hangs apart and is left out"
     trimesh.smoothing.filter_taubin(mesh, iterations=8)
-    if mesh.volume < 0:
-        mesh.invert()
     if not mesh.is_watertight or mesh.volume <= 0:
         raise ScanError("a carved shape does not close: film the object from more sides")
     cells = np.rint((mesh.triangles_center - grid.origin) / grid.voxel).astype(int)
@@ -63,6 +63,32 @@ def extract(grid: Grid) -> tuple[Mesh, float]:
         if given > TOLD:
             grid.completed = f"{given:.0%} of its surface is completed by symmetry ({whole.kind})"
     return Mesh(np.asarray(mesh.vertices, float), np.asarray(mesh.faces, np.int32)), share
+
+
+def _in_one_piece(smooth: Array, voxel: float, origin: Array) -> tuple[Any, float]:
+    """The largest shell of a padded distance field, as a trimesh.Trimesh, and its share of all
+    shells' area. Crumbs and inner hollows are dropped.
+
+    Where that is less than WHOLE, a neck may have got lost: a little thicker it may hold.
+    """
+    import trimesh
+    from skimage.measure import marching_cubes
+
+    found = []
+    for thicker in (0.0, 0.3, 0.6):
+        vertices, faces, _, _ = marching_cubes(smooth, thicker * voxel)
+        vertices = (vertices - 1) * voxel + origin
+        shells = trimesh.Trimesh(vertices, faces).split(only_watertight=False)
+        outer = [shell for shell in shells if len(shell.faces) > CRUMB and shell.volume > 0]
+        if not outer:
+            continue
+        best = max(outer, key=lambda shell: (shell.area, len(shell.faces)))
+        found.append((best, float(best.area / sum(shell.area for shell in outer))))
+        if found[-1][1] >= WHOLE:
+            return found[-1]
+    if not found:
+        raise ScanError("nothing is left of an object after carving: film it from more sides")
+    return found[0]
 
 
 def _beyond(grid: Grid) -> Array:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cousins.segment.geometric import Segment
+from cousins.segment.geometric import FINE, Segment
 from cousins.shape.axis import reach
 from cousins.types import Array, Intrinsics
 
@@ -24,7 +24,8 @@ class Carving:
 
     cells: voxels along the longest side; the voxel stays within least..most.
     truncation: signed distances are kept to within this of a surface; a ray says nothing of what
-    lies more than `behind` behind its end.
+    lies more than `behind` behind its end. Where depth is too rough for thin walls, both are
+    `coarse`.
     wall: nothing is thinner, for the two sides of a sheet are not known better. It is widened to
     `wall_voxels`.
     foot: the shape's section at this height is carried down to the support, where depth of the
@@ -40,6 +41,7 @@ class Carving:
     least: float = 0.002
     most: float = 0.005
     truncation: float = 0.004
+    coarse: float = 0.012
     behind: float = 0.008
     wall: float = 0.004
     wall_voxels: float = 2.0
@@ -57,7 +59,8 @@ class Carving:
 class Grid:
     """The running sums of one segment's voxels. Mutable: frames are added one by one.
 
-    completed: what `extract` completed by the thing's own symmetry, in words.
+    completed, lost: what `extract` completed by the thing's own symmetry, and what it left out, in
+    words.
     rivals: (m, 3) points of other objects nearby. What lies nearer to them is not this one's.
     """
 
@@ -74,6 +77,7 @@ class Grid:
     weight: NDArray[np.float32] = field(init=False)
     views: NDArray[np.float32] = field(init=False)
     completed: str | None = field(init=False, default=None)
+    lost: str | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         points, s = self.segment.points, self.settings
@@ -120,6 +124,16 @@ class Grid:
         return np.asarray(np.ravel_multi_index(tuple(cells.T), self.shape, mode="clip"))
 
     @property
+    def fine(self) -> bool:
+        """Whether depth is good enough to tell the two sides of a wall apart."""
+        return self.segment.noise < FINE
+
+    @property
+    def truncation(self) -> float:
+        """How far from a surface signed distances are kept, m."""
+        return self.settings.truncation if self.fine else self.settings.coarse
+
+    @property
     def wall(self) -> float:
         """How thick the thinnest wall is made, m."""
         return max(self.settings.wall, self.settings.wall_voxels * self.voxel)
@@ -127,7 +141,8 @@ class Grid:
     def add(self, depth: NDArray[np.float32], intrinsics: Intrinsics, pose: Array) -> None:
         """Take in one frame: (h, w) cleaned depth, and world_from_camera (4, 4)."""
         camera = np.linalg.inv(pose).astype(np.float32)
-        k, s = intrinsics, self.settings
+        k, truncation = intrinsics, self.truncation
+        behind = self.settings.behind if self.fine else truncation
         p = self.centres @ camera[:3, :3].T + camera[:3, 3]
         z = p[:, 2]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -137,7 +152,7 @@ class Grid:
         u, v, z = u[index], v[index], z[index]
         d = depth[(v + 0.5).astype(np.int32), (u + 0.5).astype(np.int32)]
         signed = d - z
-        use = (d > 0) & (signed > -s.behind)
+        use = (d > 0) & (signed > -behind)
         index, signed, z = index[use], signed[use], z[use]
         # From the voxel to the camera, by depth: of length 1 along the optical axis.
         way = (pose[:3, 3].astype(np.float32) - self.centres[index]) / z[:, None]
@@ -149,10 +164,10 @@ class Grid:
             index, signed, way = index[own], signed[own], way[own]
         cosine = np.einsum("ij,ij->i", way, self.normals[index])
         cosine /= np.linalg.norm(way, axis=1)
-        side = (cosine < -s.beyond).astype(np.int8)
+        side = (cosine < -self.settings.beyond).astype(np.int8)
         cosine = np.maximum(np.abs(cosine), 0.1)
-        weight = cosine**3
-        self.distance[side, index] += weight * np.clip(signed * cosine, -s.truncation, s.truncation)
+        weight = cosine**3 if self.fine else np.ones_like(cosine)
+        self.distance[side, index] += weight * np.clip(signed * cosine, -truncation, truncation)
         self.weight[side, index] += weight
         self.views[side, index] += 1
 
@@ -167,6 +182,7 @@ class Grid:
         mean = self.distance / np.maximum(self.weight, 1e-6)
         one = self.distance.sum(0) / np.maximum(self.weight.sum(0), 1e-6)
         both = (self.views > np.maximum(s.min_views, s.few * views)).all(0)
+        both &= self.fine
         # Two sides less than a wall apart, or crossed, are set a wall apart.
         wall = self.wall
         # As far as the views do look from both sides, and not along the surface.

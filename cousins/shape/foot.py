@@ -16,16 +16,16 @@ SKIN = 0.4  # of a wall: what is no deeper than that is wall however it was seen
 BACK = 0.010  # a wall that is free this far behind its surface is thin, m
 
 
-def guess(grid: Grid, signed: Array, seen: np.ndarray) -> Array:
-    """Signed distance (x, y, z) everywhere, from `Grid.evidence`.
+def guess(grid: Grid, signed: Array, seen: np.ndarray, thin: bool) -> Array:
+    """Signed distance (x, y, z) everywhere, from `Grid.evidence`; `thin` as `is_thin` found it.
 
     What is unseen is inside as far as the hull of what was seen, let down to the base; and what
     lies nearer to another object is that one's.
     """
-    outside = grid.settings.truncation
+    outside = grid.truncation
     hull = np.where(_in_hull(grid), -outside, outside).reshape(grid.shape)
     whole = np.where(seen, signed, hull)
-    if thin_share(grid, signed, seen) > SHELL:
+    if thin:
         whole = np.where(_far_in(grid, signed, seen), outside, whole)
     whole = _on_foot(grid, whole, seen)
     if grid.apart is not None:
@@ -33,11 +33,12 @@ def guess(grid: Grid, signed: Array, seen: np.ndarray) -> Array:
     return whole
 
 
-def thin_share(grid: Grid, signed: Array, seen: np.ndarray) -> float:
-    """The share of a segment's points behind which, at BACK, it is seen to be free."""
+def is_thin(grid: Grid, signed: Array, seen: np.ndarray) -> bool:
+    """Whether a thing is made of thin walls: behind much of its surface it is seen to be free."""
     s = grid.segment
     behind = grid.at(s.points - BACK * s.normals)
-    return float((seen.ravel()[behind] & (signed.ravel()[behind] > 0)).mean())
+    free = seen.ravel()[behind] & (signed.ravel()[behind] > 0)
+    return grid.fine and float(free.mean()) > SHELL
 
 
 def _far_in(grid: Grid, signed: Array, seen: np.ndarray) -> np.ndarray:
@@ -51,7 +52,7 @@ def _far_in(grid: Grid, signed: Array, seen: np.ndarray) -> np.ndarray:
     free = seen & (signed > 0)
     depth = np.asarray(distance_transform_edt(~free, grid.voxel)) - grid.voxel / 2
     # Where walls meet, signed distances are deep and yet it is no farther from either side.
-    shallow = (signed > -DEEP * grid.settings.truncation) | (depth < SKIN * grid.wall)
+    shallow = (signed > -DEEP * grid.truncation) | (depth < SKIN * grid.wall)
     wall = seen & shallow & (depth < grid.wall)
     low = grid.centres[:, 2].reshape(grid.shape) < grid.segment.base + grid.wall
     return ~(wall | low | free)
@@ -84,10 +85,14 @@ def _on_foot(grid: Grid, signed: Array, seen: np.ndarray) -> Array:
     s, noise, base = grid.settings, grid.segment.noise, grid.segment.base
     height = grid.origin[2] + np.arange(grid.shape[2]) * grid.voxel - base
     top = float((grid.segment.points[:, 2] - base).max())
-    k = int(np.searchsorted(height, min(max(s.foot, 12 * noise), 0.45 * top)))
-    below, section = signed[:, :, :k], signed[:, :, k : k + 1]
+    foot = max(s.foot, 12 * noise)
+    k = int(np.searchsorted(height, min(foot, 0.5 * top)))
+    # Of a sheet at half its height, where its smeared edge runs.
+    part = (height[k] - 0.5 * top) / grid.voxel if 0.5 * top < foot else 0.0
+    section = (1 - part) * signed[:, :, k : k + 1] + part * signed[:, :, k - 1 : k]
+    below = signed[:, :, :k]
     low = height[None, None, :k]
-    plainly = min(max(0.002, 4 * noise), 0.8 * s.truncation)
+    plainly = min(max(0.002, 4 * noise), 0.8 * grid.truncation)
     free = seen[:, :, :k] & (below > plainly) & (low > max(0.003, 5 * noise))
     carried = np.where(free, below, section)
     floor = _floor(grid, signed[:, :, : k + 1], seen[:, :, : k + 1], height[: k + 1])
