@@ -20,11 +20,13 @@ LARGER = 2.5  # than the seen part the whole of it may be
 @dataclass(frozen=True)
 class Axis:
     """frame (3, 3): rows are right-handed axes, the last one along the axis, which goes through
-    centre (2,) in the plane of the others. fit: share of points whose radius is their height's."""
+    centre (2,) in the plane of the others. fit: share of points whose radius is their height's;
+    even: the share of those on its sides."""
 
     frame: Array
     centre: Array
     fit: float
+    even: float
 
 
 def reach(points: Array, normals: Array) -> Array:
@@ -85,7 +87,8 @@ def find_axis(points: Array, normals: Array, frame: Array) -> Axis | None:
         weight = 1 / (1 + (error / 0.002) ** 2)
         root = np.sqrt(weight)
         centre = centre + np.linalg.lstsq(slope * root[:, None], error * root, rcond=1e-3)[0]
-    return Axis(frame, centre, float((np.abs(error) < NEAR).sum() / len(points)))
+    on = float((np.abs(error) < NEAR).sum())
+    return Axis(frame, centre, on / len(points), on / len(p))
 
 
 def turn(axis: Axis, angle: float) -> Callable[[Array], Array]:

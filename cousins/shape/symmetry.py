@@ -24,6 +24,9 @@ MIRRORED = 0.92
 CONFIRMED = 0.3, 0.4  # shares of all images that must: turned, mirrored
 TRIED = 1200  # points
 USUAL = 0.7  # quantile of what was seen round an axis that counts
+EVEN = 0.7  # share of the points on the sides whose radius is their height's
+SUNK = 0.005  # m: what is turned about a level axis reaches no deeper below the base
+SIDE = 0.9  # cosine to the axis below which a normal is a side's
 PLANES = 36, 17  # directions and offsets of mirror planes tried first
 
 
@@ -80,10 +83,15 @@ def complete(grid: Grid, signed: Array, seen: NDArray[np.bool_]) -> Completion |
     points, normals = s.points[index], s.normals[index]
     for frame in frames(normals):
         axis = find_axis(points @ frame.T, normals @ frame.T, frame)
-        if axis is None:
+        if axis is None or axis.even < EVEN:
             continue
         turns = [turn(axis, 2 * np.pi * k / ANGLES) for k in range(1, ANGLES)]
-        images = np.vstack([move(points) for move in turns])
+        # A flat end agrees with itself however it is turned: only the sides tell.
+        sides = points[np.abs(normals @ frame[2]) < SIDE]
+        images = np.vstack([move(sides) for move in turns])
+        # A sheet is a part of a large roll, but that would lie half in the table.
+        if np.quantile(images[:, 2], 0.05) < s.base - SUNK:
+            continue
         right, confirmed = evidence.agree(images)
         if right > TURNED and confirmed > CONFIRMED[0]:
             values, known = _by_revolution(grid, signed, seen, axis)
