@@ -130,8 +130,10 @@ class Grid:
 
     @property
     def truncation(self) -> float:
-        """How far from a surface signed distances are kept, m."""
-        return self.settings.truncation if self.fine else self.settings.coarse
+        """How far from a surface signed distances are kept, m: over a voxel, or nothing would be
+        left to interpolate."""
+        least = 1.25 * self.voxel
+        return max(self.settings.truncation if self.fine else self.settings.coarse, least)
 
     @property
     def wall(self) -> float:
@@ -188,6 +190,9 @@ class Grid:
         # As far as the views do look from both sides, and not along the surface.
         facing = (self.weight / np.maximum(self.views, 1)).min(0) ** (1 / 3)
         shift = np.clip((wall + mean.sum(0)) / 2, 0, wall / 2)
+        # Unless both see the voxel plainly free: then there is no wall.
+        free = mean.min(0) / self.truncation
+        shift = shift * np.clip((0.75 - free) / 0.25, 0, 1)
         sure = np.clip((facing - s.beyond) / 0.15, 0, 1)
         signed = np.where(both, sure * (mean.max(0) - shift) + (1 - sure) * one, one)
         signed = np.where(seen, signed, 0.0)

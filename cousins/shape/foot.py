@@ -9,6 +9,7 @@ import numpy as np
 from cousins.shape.evidence import Grid
 from cousins.types import Array
 
+GAP = 0.008  # in the ring of a wall that still goes round a floor, m
 ASIDE = 0.0008  # a floor inside a ring is no table where it lies this much over it, m
 SHELL = 0.3  # of the seen surface, at which a thing counts as made of thin walls
 DEEP = 0.85  # of the truncation: that far in, a signed distance says no more than inside
@@ -122,10 +123,10 @@ def _floor(grid: Grid, signed: Array, seen: np.ndarray, height: Array) -> Array:
     out = np.take_along_axis(signed, after[:, :, None], 2)[:, :, 0]
     rise = height[last] + grid.voxel * inside / np.minimum(inside - out, -1e-6)
     top = median_filter(np.where(known, rise, 0.0), 5)
-    # Within the section's hull, for the wall of a thin bowl may have gaps.
     hull = _hull_mask(section)
     if (known & ~hull).any():
         top = top - float(np.median(top[known & ~hull]))  # the support just outside
+    hull = _within(section, int(np.ceil(GAP / grid.voxel)))
     # What is left of it is no wider than the smear at the foot of a wall: opened away.
     width = max(2, int(0.006 / grid.voxel))
     cores, count = cast("tuple[Array, int]", label(binary_opening(known & hull, iterations=width)))
@@ -139,6 +140,20 @@ def _floor(grid: Grid, signed: Array, seen: np.ndarray, height: Array) -> Array:
     floor = np.asarray(binary_propagation(floor, mask=hull & ~section))
     thick = np.maximum(np.where(known, top, 0.0), 1.5 * grid.voxel)
     return np.where(floor, thick, none)
+
+
+def _within(ring: np.ndarray, gap: int) -> np.ndarray:
+    """What a ring (x, y) goes round, though it has gaps of up to `gap` cells, as the wall of a thin
+    bowl may. What lies in the crook of a hammer or of an L is not within."""
+    from scipy.ndimage import binary_closing, binary_dilation, binary_fill_holes
+
+    disc = np.hypot(*np.mgrid[-gap : gap + 1, -gap : gap + 1]) <= gap
+    closed = np.pad(binary_closing(np.pad(ring, 2 * gap), disc), 1)
+    holes = (np.asarray(binary_fill_holes(closed)) & ~closed)[1:-1, 1:-1]
+    # Closing has narrowed the holes: they go on to the ring itself.
+    wide = np.asarray(binary_dilation(holes, disc)) if gap else holes
+    inner = slice(2 * gap, -2 * gap or None)
+    return (wide & ~np.pad(ring, 2 * gap))[inner, inner] | ring
 
 
 def _hull_mask(mask: np.ndarray) -> np.ndarray:
