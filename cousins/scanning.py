@@ -291,7 +291,7 @@ def carve_all(run: Run, world: World, segments: list[Segment]) -> list[Shape]:
 
     def make() -> dict[str, Any]:
         settings = replace(run.settings.carving, min_views=run.views(2))
-        grids = [Grid(s, settings, _others(segments, s)) for s in segments]
+        grids = [Grid(s, settings, _others(segments, s), world.walls) for s in segments]
         for frame in run.frames("carving", run.every):
             depth, camera = sharp(frame, run.settings.max_range)
             pose = world.world_from_capture @ frame.world_from_camera

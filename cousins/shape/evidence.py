@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from cousins.segment.geometric import FINE, Segment
 from cousins.shape.axis import reach
-from cousins.types import Array, Intrinsics
+from cousins.types import Array, Intrinsics, Wall
+
+IN_FRONT = 0.005  # of a wall: so near to it, it cannot be told from what stands against it, m
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,13 @@ class Grid:
     completed, lost: what `extract` completed by the thing's own symmetry, and what it left out, in
     words.
     rivals: (m, 3) points of other objects nearby. What lies nearer to them is not this one's.
+    walls: what lies in or behind them is not, either.
     """
 
     segment: Segment
     settings: Carving
     rivals: Array = field(default_factory=lambda: np.zeros((0, 3)))
+    walls: tuple[Wall, ...] = ()
     voxel: float = field(init=False)
     origin: Array = field(init=False)
     shape: tuple[int, int, int] = field(init=False)
@@ -117,6 +121,15 @@ class Grid:
         found: Any = distance_transform_edt(empty, self.voxel, return_indices=True)
         away, at = found[0].ravel().astype(np.float32), found[1].reshape(3, -1)
         return away, which[np.ravel_multi_index(tuple(at), self.shape)]
+
+    def behind_walls(self) -> NDArray[np.float32]:
+        """(x, y, z) how far a voxel is behind the front of the room's walls, m: over 0 in them."""
+        out = np.full(len(self.centres), -np.inf, np.float32)
+        for wall in self.walls:
+            before = (self.centres - wall.centre) @ wall.normal
+            across = np.abs((self.centres - wall.centre) @ np.cross(wall.normal, [0, 0, 1]))
+            out = np.maximum(out, np.where(across < wall.half_width, IN_FRONT - before, -np.inf))
+        return out.reshape(self.shape)
 
     def at(self, points: Array) -> np.ndarray:
         """(n,) flat indices of the voxels nearest to points (n, 3)."""
