@@ -60,7 +60,7 @@ class Refine:
     iterations: int = 12
     reach: float = 0.025
     step: float = 0.0007
-    turn: float = 0.0015
+    turn: float = 0.0008
 
     def __call__(self, frames: Iterable[Frame], poses: Array) -> Refinement:
         """The poses of the frames, refined; as they were where that brings surfaces no nearer."""
@@ -195,7 +195,9 @@ class Refine:
         moved = _twist(poses, first, centre)
         gap = 1 / np.array([self.turn] * 3 + [self.step] * 3) ** 2
         for i in range(n):
-            anchor = gap / (i + 1)
+            # A walk that starts right is known by its start alone; but each frame's own depth errs
+            # too, so the first few count, and the later ones less and less.
+            anchor = gap / (i + 1) ** 2
             hessian[i, i] += np.diag(anchor)
             gradient[i] += anchor * moved[i]
             if i + 1 < n:
