@@ -5,6 +5,7 @@ import pytest
 import trimesh
 from surfaces import TABLE, bowl, plane, seen, standing
 
+from cousins.reconstruct.tsdf import Surface
 from cousins.segment.geometric import Geometric
 from cousins.types import Support
 
@@ -129,6 +130,48 @@ def test_what_stands_on_no_object_falls_with_it():
     beam = box(0.85, 0.08, 0.05)
     found = find(standing(beam), standing(can(), 0.0, 0.0, TABLE + 0.05))
     assert found == ()
+
+
+def test_neither_order_nor_a_tenth_of_the_noise_changes_what_is_found():
+    things = [
+        standing(box(0.16, 0.12, 0.05)),
+        standing(can(), 0.02, 0.01, TABLE + 0.05),
+        standing(mug(), -0.25, 0.1),
+        standing(can(), 0.2),
+        standing(box(0.07, 0.07, 0.08), 0.269),
+    ]
+    surface = seen(plane(SQUARE[0], SQUARE[2], TABLE, 0.006), *things, noise=0.0005)
+    sizes = [len(s.points) for s in Geometric()(surface, TOP)]
+    assert len(sizes) == 5
+    rng = np.random.default_rng(3)
+    order = rng.permutation(len(surface.faces))[:, None] * 3 + np.arange(3)
+    order = order.ravel()  # every triangle has its own three vertices
+    moved = surface.vertices[order] + 0.00005 * rng.standard_normal((len(order), 3))
+    other = Surface(moved, surface.normals[order], surface.colours[order], surface.faces)
+    again = [len(s.points) for s in Geometric()(other, TOP)]
+    assert again == pytest.approx(sizes, rel=0.02)
+
+
+def test_a_handle_of_which_only_a_piece_was_seen_is_its_mugs():
+    """12 mm of it, some 7 mm off the cup."""
+    piece = standing(box(0.012, 0.01, 0.03), 0.052, 0.0, TABLE + 0.025)
+    assert len(find(standing(can(0.04, 0.095)), piece, noise=0.0003)) == 1
+
+
+def test_a_pen_beside_a_box_is_a_thing():
+    pen = standing(box(0.009, 0.14, 0.009), 0.06)
+    assert len(find(standing(box(0.1, 0.16, 0.12)), pen, noise=0.0003)) == 2
+
+
+def test_two_sides_of_a_mug_whose_rim_was_not_seen_are_one():
+    cup = turned_about([(0, 0), (0.045, 0), (0.045, 0.09), (0.037, 0.09), (0.037, 0.006),
+                        (0, 0.006)])  # fmt: skip
+    sides = []
+    for way in (1, -1):
+        side = cup.copy()
+        side.update_faces(way * side.triangles_center[:, 0] > 0.012)
+        sides.append(side.apply_translation([0, 0, TABLE]))
+    assert len(find(*sides)) == 1
 
 
 def test_twice_is_the_same():

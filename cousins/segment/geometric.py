@@ -8,16 +8,7 @@ import numpy as np
 
 from cousins.reconstruct.tsdf import Surface
 from cousins.segment.ground import Ground, fit_ground, floor_near
-from cousins.segment.patches import (
-    agglomerate,
-    borders,
-    means,
-    patches,
-    smoothed,
-    thinned,
-    trusted,
-    unit,
-)
+from cousins.segment.patches import means, parted, smoothed, thinned, unit
 from cousins.segment.stacking import Limits, Parts, objects, relations
 from cousins.segment.supports import hull, inside
 from cousins.types import Array, Support
@@ -158,12 +149,9 @@ class Geometric:
             means(v, cells) for v in (raised.points, raised.normals, raised.colours)
         )
         normals = smoothed(points, unit(raw), self.smooth)
-        patch = patches(points, normals, colours, self.patch)
-        edges = borders(points, normals, colours, patch, self.gap, trusted(raw, patch))
-        whole = agglomerate(int(patch.max()) + 1, edges)
+        labels, seams = parted(points, normals, raw, colours, self.patch, self.gap)
         height, bare = means(np.column_stack([raised.height, raised.bare]), cells).T
-        parts = Parts(points, normals, np.bincount(cells), height, bare > 0.5, whole[patch],
-                      edges.between(whole))  # fmt: skip
+        parts = Parts(points, normals, np.bincount(cells), height, bare > 0.5, labels, seams)
         return cells, objects(parts, limits)
 
     def _is_object(self, raised: Raised, support: Support) -> bool:

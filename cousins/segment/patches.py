@@ -9,7 +9,7 @@ patch neither joins nor parts two things.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from cousins.types import Array
 
 OPPOSED = -0.2  # cosine beyond which near points lie on two sides of a wall, or face one another
 THINNEST = 0.002  # m: a wall's two sides that are nearer cannot be told from two things that touch
+LAYOUTS = 7  # of the seeds of patches: more agree no better
+CUT = 0.5  # the share of layouts that must keep two things one
 ROUNDS = 4  # of moving the patches' centres: more change little
 CREASE = np.radians(12.0)  # a border that bends inwards by more parts, as in Stein et al. 2014
 ALIKE = 0.5  # squared difference of normals that are smoothed into one another: 40 degrees
@@ -74,14 +76,19 @@ def smoothed(points: Array, normals: Array, radius: float) -> Array:
     return normals
 
 
-def patches(points: Array, normals: Array, colours: Array, size: float) -> np.ndarray:
-    """(n,) labels of patches about `size` metres wide that keep to creases and colour edges."""
+def patches(
+    points: Array, normals: Array, colours: Array, size: float, shift: float = 0.0
+) -> np.ndarray:
+    """(n,) labels of patches about `size` metres wide that keep to creases and colour edges.
+
+    shift: of the grid of their seeds along each axis, in patches.
+    """
     import cv2
     from scipy.spatial import KDTree
 
     lab = cv2.cvtColor(colours.astype(np.float32)[None], cv2.COLOR_RGB2LAB)[0]
     feature = np.column_stack([points / size, normals, lab / 40.0])
-    labels = _numbered(np.floor(points / size).astype(int))
+    labels = _numbered(np.floor(points / size + shift).astype(int))
     for _ in range(ROUNDS):
         centres = means(feature, labels)
         labels = _numbered(np.asarray(KDTree(centres).query(feature)[1])[:, None])
@@ -161,6 +168,54 @@ def trusted(normals: Array, labels: np.ndarray) -> Array:
 def unit(vectors: Array) -> Array:
     """(n, d) vectors at length 1."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def parted(
+    points: Array, normals: Array, raw: Array, colours: Array, size: float, gap: float
+) -> tuple[np.ndarray, Borders]:
+    """(n,) labels of the parts of a surface, and the parts' borders.
+
+    Where one layout of patches cuts hangs on where their seeds happen to lie. So several are tried:
+    what most of them cut is cut (cluster ensembles, Strehl and Ghosh 2002; average linkage of the
+    share that agrees, Fred and Jain 2005). raw (n, 3): normals before they were smoothed.
+    """
+    found = []
+    for k in range(LAYOUTS):
+        patch = patches(points, normals, colours, size, k / LAYOUTS)
+        edges = borders(points, normals, colours, patch, gap, trusted(raw, patch))
+        found.append((patch, edges, agglomerate(int(patch.max()) + 1, edges)))
+    whole = _agreed(points, np.column_stack([part[patch] for patch, _, part in found]), gap)
+    seams = [edges.between(_commonest(patch, whole)) for patch, edges, _ in found]
+    return whole, _together(seams)
+
+
+def _agreed(points: Array, labels: np.ndarray, gap: float) -> np.ndarray:
+    """(n,) the parts on which most of k labellings (n, k) agree."""
+    from scipy.spatial import KDTree
+
+    atoms = _numbered(labels)
+    i, j = KDTree(points).query_pairs(gap, output_type="ndarray").T
+    apart = atoms[i] != atoms[j]
+    i, j = i[apart], j[apart]
+    votes = np.mean(labels[i] == labels[j], axis=1) - CUT
+    edges = Borders(np.column_stack([atoms[i], atoms[j]]), np.ones(len(i)), votes,
+                    np.zeros((len(i), 3)))  # fmt: skip
+    count = int(atoms.max()) + 1
+    return agglomerate(count, edges.between(np.arange(count)))[atoms]
+
+
+def _commonest(labels: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """(k,) for each of the labels 0..k-1 what it most often is by `of`."""
+    votes = np.zeros((labels.max() + 1, of.max() + 1), int)
+    np.add.at(votes, (labels, of), 1)
+    return votes.argmax(1)
+
+
+def _together(seams: list[Borders]) -> Borders:
+    """The mean of several layouts' borders between the same parts."""
+    every = Borders(*(np.concatenate([getattr(s, f.name) for s in seams]) for f in fields(Borders)))
+    every = replace(every, weight=every.weight / len(seams))
+    return every.between(np.arange(int(every.pairs.max(initial=-1)) + 1))
 
 
 def agglomerate(count: int, edges: Borders, least: float = 0.0) -> np.ndarray:

@@ -18,6 +18,9 @@ from cousins.types import Array
 LEVEL = 0.6  # a normal's least z where something can stand
 CELL = 0.005  # of footprints, m
 SLENDER = 0.055  # a limb's section is smaller, m
+ENCLOSED = 0.75  # of a pit's rim: a notch, as an L has, is half open
+NARROW, SHORT = 0.025, 0.09  # a piece of a thing has smaller sides, m: a pen is longer
+CLINGS = 0.6  # the share of a small part near another that makes it a piece of that
 NEAR = 0.012  # what is nearer than this touches, m
 
 
@@ -151,7 +154,14 @@ def _owner(parts: Parts, a: int, limits: Limits) -> int | None:
         within = lies_within(parts, a, b)
         if (within and (small or tie > limits.tie)) or _lining(parts, a, b, within, limits):
             return b
+        if size[a] <= size[b] and _one_vessel(parts, a, b):
+            return b
         content = content or (within and _open_above(parts, a, b))
+    longest, second = _sides(parts.points[mine])
+    if not content and second < NARROW and longest < SHORT:  # a sliver is a piece of its neighbour
+        for b, _ in others:
+            if 5 * size[a] < size[b]:
+                return b
     held = [(b, tie) for b, tie in others
             if size[b] > size[a] / 10 and rests_on(parts, a, b, limits)]  # fmt: skip
     piece = small or _hollow(parts, a)
@@ -164,13 +174,30 @@ def _owner(parts: Parts, a: int, limits: Limits) -> int | None:
         return None
     if np.percentile(parts.height[mine], 2) < limits.lift:
         for b, tie in others:
-            one = tie > limits.tie or _in_outline(parts, a, b, 0.6)
+            one = tie > limits.tie or _in_outline(parts, a, b, 0.6) or _clings(parts, a, b)
             if (one or _limb(parts, a, b) or _limb(parts, b, a)) and size[a] <= size[b]:
                 return b
         return None
     # It hangs, unless nobody saw what it may stand on.
     hangs = parts.bare[mine].mean() > 0.5 or others[0][1] > limits.tie
     return others[0][0] if hangs else None
+
+
+def _sides(points: Array) -> tuple[float, float]:
+    """The longest and the second side of points (n, 3), along their principal axes, m."""
+    p = points - points.mean(0)
+    along = p @ np.linalg.svd(p, full_matrices=False)[2].T
+    longest, second, _ = np.ptp(np.percentile(along, [3, 97], axis=0), axis=0)
+    return float(longest), float(second)
+
+
+def _clings(parts: Parts, a: int, b: int) -> bool:
+    """Whether part a, much smaller than part b, lies along that nearly all over, as what depth
+    smears about its foot does; a slender thing may lie so by itself."""
+    mine = parts.labels == a
+    small = 5 * parts.count[mine].sum() < parts.count[parts.labels == b].sum()
+    broad = _sides(parts.points[mine])[1] > NARROW
+    return bool(small and broad and len(parts.touching(a, b)) > CLINGS * mine.sum())
 
 
 def _beside_itself(parts: Parts, a: int, b: int) -> bool:
@@ -245,6 +272,42 @@ def lies_within(parts: Parts, a: int, b: int) -> bool:
     within = np.zeros(len(mine), bool)
     within[known] = filled[spots[known, 0], spots[known, 1]]
     return bool(within.mean() > 0.9)
+
+
+def _one_vessel(parts: Parts, a: int, b: int) -> bool:
+    """Whether two parts are a vessel's two sides: as high as one another, and neither alone but
+    both together about a pit."""
+    tops = [np.percentile(parts.height[parts.labels == k], 95) for k in (a, b)]
+    if max(tops) > 1.3 * min(tops):
+        return False
+    upper = parts.height > min(tops) / 2
+    one, other, both = (_surrounded(parts.points[upper & np.isin(parts.labels, k), :2])
+                        for k in (a, b, (a, b)))  # fmt: skip
+    return both > ENCLOSED > max(one, other)
+
+
+def _surrounded(xy: Array) -> float:
+    """How much of the rim of the largest pit among points (n, 2) they hold; 0 where it is small."""
+    import cv2
+
+    if len(xy) < 3:
+        return 0.0
+    spots = ((xy - xy.min(0)) / CELL).astype(np.int32) + 2
+    shape = spots.max(0) + 3
+    covered, outline = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    covered[tuple(spots.T)] = 1
+    cross = np.ones((3, 3), np.uint8)
+    covered = cv2.morphologyEx(covered, cv2.MORPH_CLOSE, cross)
+    cv2.fillConvexPoly(outline, cv2.convexHull(spots[:, ::-1]), 1)
+    _, pieces, found, _ = cv2.connectedComponentsWithStats(outline & (1 - covered), connectivity=4)
+    if len(found) < 2:
+        return 0.0
+    which = 1 + int(found[1:, cv2.CC_STAT_AREA].argmax())
+    if found[which, cv2.CC_STAT_AREA] < 0.15 * outline.sum():
+        return 0.0
+    pit = (pieces == which).astype(np.uint8)
+    rim = (cv2.dilate(pit, cross) > 0) & (pit == 0)
+    return float(covered[rim].mean())
 
 
 def _in_outline(parts: Parts, a: int, b: int, share: float) -> bool:
