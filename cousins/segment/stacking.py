@@ -178,8 +178,9 @@ def _owner(parts: Parts, a: int, limits: Limits) -> int | None:
             if (one or _limb(parts, a, b) or _limb(parts, b, a)) and size[a] <= size[b]:
                 return b
         return None
-    # It hangs, unless nobody saw what it may stand on.
-    hangs = parts.bare[mine].mean() > 0.5 or others[0][1] > limits.tie
+    # It hangs, unless nobody saw what it may stand on; a mere piece of its neighbour hangs anyway.
+    mere = 10 * size[a] < size[others[0][0]]
+    hangs = mere or parts.bare[mine].mean() > 0.5 or others[0][1] > limits.tie
     return others[0][0] if hangs else None
 
 
