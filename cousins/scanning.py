@@ -49,6 +49,7 @@ class Settings:
     headroom: float = 0.6  # how far above a support objects may reach, m
     faces: int = 2500  # of an object's visual mesh
     max_size: float = 0.7  # longest side of an object, m
+    min_size: float = 0.02  # likewise: less is a crumb
     min_observed: float = 0.2  # of an object's surface, or it is left in the background
     carving: Carving = Carving()
     convex: Convex = Convex()
@@ -316,9 +317,14 @@ def carve_all(run: Run, world: World, segments: list[Segment]) -> list[Shape]:
     for i, s in enumerate(segments):
         where = f"the thing at {s.points.mean(0).round(2).tolist()} on {s.support.name}"
         observed = float(arrays.get(f"{i}_observed", 0.0))
-        closed.append(observed >= run.settings.min_observed)
+        size = np.ptp(arrays.get(f"{i}_vertices", np.zeros((1, 3))), axis=0).max()
+        closed.append(observed >= run.settings.min_observed and size >= run.settings.min_size)
         if f"{i}_error" in arrays:
             run.film_again(3.0, f"{where} is left in the background: {arrays[f'{i}_error']}")
+        elif size < run.settings.min_size:
+            run.warnings.append(
+                f"{where} is left in the background: it is {1000 * size:.0f} mm long"
+            )
         elif not closed[i]:
             run.film_again(3.0, f"{where} is left in the background: only {observed:.0%} of it was "
                                 "seen; film it from more sides")  # fmt: skip
