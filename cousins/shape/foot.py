@@ -158,7 +158,7 @@ def _within(ring: np.ndarray, gap: int) -> np.ndarray:
     from scipy.ndimage import binary_closing, binary_dilation, binary_fill_holes
 
     disc = np.hypot(*np.mgrid[-gap : gap + 1, -gap : gap + 1]) <= gap
-    closed = np.pad(binary_closing(np.pad(ring, 2 * gap), disc), 1)
+    closed = np.pad(np.asarray(binary_closing(np.pad(ring, 2 * gap), disc), bool), 1)
     holes = (np.asarray(binary_fill_holes(closed)) & ~closed)[1:-1, 1:-1]
     # Closing has narrowed the holes: they go on to the ring itself.
     wide = np.asarray(binary_dilation(holes, disc)) if gap else holes
