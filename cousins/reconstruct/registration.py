@@ -41,7 +41,7 @@ class Register:
     jump: float = 0.02
     groups: int = 5
     sure: float = 4.0
-    least: float = 0.002
+    least: float = 0.003
 
     def __call__(self, frames: Iterable[Frame]) -> Registration:
         """What the frames' edges say together."""
