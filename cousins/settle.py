@@ -9,6 +9,7 @@ import mujoco
 import numpy as np
 
 from cousins.mesh import matrix_from_quaternion
+from cousins.phone.truth import support_of
 from cousins.scene import build, compile_model
 from cousins.types import Array, Asset, Mesh, Scene
 
@@ -60,12 +61,33 @@ def settle(scene: Scene) -> Settled:
         for a, q in zip(scene.assets, still, strict=True)
     )
     return Settled(
-        replace(scene, assets=assets),
+        replace(scene, assets=_supported(model, data, scene, assets)),
         np.linalg.norm(still[:, :3] - seen[:, :3], axis=1),
         angle(still[:, 3:], seen[:, 3:]),
         np.linalg.norm(later[:, :3] - still[:, :3], axis=1),
         float(penetration),
     )
+
+
+def _supported(
+    model: mujoco.MjModel, data: mujoco.MjData, scene: Scene, assets: tuple[Asset, ...]
+) -> tuple[Asset, ...]:
+    """The assets, each with the support that carries it at rest: what was scanned as lying on
+    papers may have come to stand beside them."""
+    known = {s.name for s in scene.supports} | {a.name for a in assets}
+    support = {a.name: a.support for a in assets}
+    for asset in assets:
+        rotation = matrix_from_quaternion(asset.quaternion)
+        vertices = asset.visual.vertices @ rotation.T + asset.position
+        found = support_of(model, data, model.body(asset.name).id, vertices)
+        if found is None or found.name not in known:
+            continue
+        below: str | None = found.name
+        while below in support and below != asset.name:
+            below = support[below]
+        if below != asset.name:  # two that lean on each other carry each other: as scanned, then
+            support[asset.name] = found.name
+    return tuple(replace(a, support=support[a.name]) for a in assets)
 
 
 def steady(scene: Scene) -> tuple[Settled, dict[str, str]]:

@@ -207,3 +207,14 @@ def test_what_stands_on_an_object_goes_with_it_and_is_raised_out_of_it():
     assert settled.penetration < 0.0003
     assert settled.drift.max() < 0.0005
     assert settled.moved.max() < 0.002
+
+
+def test_a_support_that_does_not_carry_is_put_right():
+    """Scanned as on a book, a can stands on the table beside it; a lid stays on its box."""
+    book = box("book", (0.15, 0.1, 0.02), (0, 0))
+    beside = replace(box("beside", (0.05, 0.05, 0.1), (0.15, 0)), support="book")
+    lid = box("lid", (0.08, 0.08, 0.02), (0, 0))
+    lid = replace(lid.moved(lid.position + [0, 0, 0.021], lid.quaternion), support="book")
+    settled = settle(lift(scene_of(book, beside, lid)))
+    table = book.support
+    assert [a.support for a in settled.scene.assets] == [table, table, "book"]
