@@ -18,7 +18,7 @@ test:  ## everything but what builds, installs or runs for minutes
 	pytest -q -n auto --dist loadfile
 
 smoke:  ## the slow tests: wheel, sdist and editable install, each in a fresh environment
-	pytest -q -m slow
+	pytest -q -m slow -n auto --dist loadfile
 
 bench:  ## the numbers of the README, each beside its yardstick
 	for name in scan augment run; do $(PYTHON) benchmarks/$$name.py || exit 1; done

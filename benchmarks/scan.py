@@ -40,21 +40,21 @@ class Row:
 
 
 ROWS = (
-    Row("time", "seconds", "s", 90.0),
-    Row("peak memory", "peak_rss_mb", "MB", 3000.0, digits=0),
+    Row("time", "seconds", "s", 60.0),
+    Row("peak memory", "peak_rss_mb", "MB", 2000.0, digits=0),
     Row("objects", "objects", "", digits=0),
     Row("true objects", "true", "", digits=0),
     Row("recall", "recall", "", 1.0, less=False, digits=2),
     Row("precision", "precision", "", 1.0, less=False, digits=2),
-    Row("median chamfer", "chamfer_mm", "mm", 3.5, digits=2),
+    Row("median chamfer", "chamfer_mm", "mm", 2.5, digits=2),
     Row("worst chamfer", "worst_chamfer_mm", "mm", digits=2),
     Row("median 95% Hausdorff", "hausdorff95_mm", "mm", digits=2),
-    Row("median F-score at 5 mm", "f_score", "", digits=3),
+    Row("median F-score at 5 mm", "f_score", "", 0.92, less=False, digits=3),
     Row("median hull volume over true", "hull_ratio", "", digits=2),
     Row("worst centre error", "centre_mm", "mm", digits=2),
-    Row("drift in 2 s", "drift_mm", "mm", 2.0, digits=3),
-    Row("turn in 2 s", "turn_degrees", "°", digits=3),
-    Row("penetration at start", "penetration_mm", "mm", 0.5, digits=3),
+    Row("drift in 2 s", "drift_mm", "mm", 1.0, digits=3),
+    Row("turn in 2 s", "turn_degrees", "°", 1.0, digits=3),
+    Row("penetration at start", "penetration_mm", "mm", 0.3, digits=3),
     Row("true masses in q05..q95", "masses_held", "", digits=2),
 )
 

@@ -164,7 +164,7 @@ def test_an_unknown_layout_is_named():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_forty_seeds_of_each_layout(layout):
-    for seed in range(40):
+def test_eight_more_seeds_of_each_layout(layout):
+    for seed in range(2, 10):
         staged = scene(layout, seed)
         assert {n: o["support"] for n, o in told(staged).items()} == staged.carriers
