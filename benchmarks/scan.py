@@ -141,6 +141,7 @@ def measure(capture: Path, pack_path: Path) -> dict[str, Any]:
         "seconds": seconds,
         "peak_rss_mb": usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3),
         "objects": told["objects"],
+        "film_again": told["film_again"],
         "warnings": told["warnings"],
         "stages": told["stages"],
     }
@@ -200,8 +201,8 @@ def show(console: Console, result: dict[str, Any]) -> None:
         each.add_row(pair["true"], pair["found"], *(f"{value:.2f}" for value in numbers))
     if each.row_count:
         console.print(each)
-    for warning in result["warnings"]:
-        console.print(f"note: {warning}", markup=False, soft_wrap=True)
+    for line in (*result["film_again"], *result["warnings"]):
+        console.print(f"note: {line}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

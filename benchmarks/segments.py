@@ -31,6 +31,7 @@ from cousins.cache import Cache
 from cousins.capture import open_capture
 from cousins.errors import CousinsError, ScanError
 from cousins.progress import silent
+from cousins.raycast import caster
 from cousins.reconstruct.depth import points, transform
 from cousins.reconstruct.tsdf import Surface
 from cousins.score import in_pack, load_truth
@@ -126,14 +127,10 @@ def of_capture(path: Path) -> Result:
 
 def true_labels(surface: Surface, world: World, meshes: tuple) -> np.ndarray:
     """(n,) which true mesh each vertex lies on; -1 for none."""
-    import open3d as o3d
-
     v = surface.vertices
     best, labels = np.full(len(v), REACH), np.full(len(v), -1)
     for i, mesh in enumerate(meshes):
-        scene = o3d.t.geometry.RaycastingScene()
-        scene.add_triangles(mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32))
-        distance = scene.compute_distance(v.astype(np.float32)).numpy()
+        distance = caster(mesh.vertices, mesh.faces).compute_distance(v.astype(np.float32)).numpy()
         near = distance < best
         labels[near], best[near] = i, distance[near]
     for support in world.supports:
@@ -146,6 +143,7 @@ def segmented(capture: Capture) -> tuple[World, Surface, list[Segment], float]:
     with tempfile.TemporaryDirectory() as folder:
         run = scanning.Run(capture, scanning.Settings(), Cache(Path(folder)), silent)
         scanning.refine_poses(run)
+        scanning.register_colour(run)
         world = scanning.find_world(run)
         surface = scanning.fuse(run, world)
         start = time.perf_counter()

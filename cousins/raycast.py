@@ -69,6 +69,20 @@ class Hits:
     weights: Floats
 
 
+def caster(vertices: Array, faces: NDArray[Any]) -> Any:
+    """Open3D's RaycastingScene (Embree) of triangles: vertices (n, 3) m, faces (m, 3).
+
+    Raises MissingDependencyError where open3d is missing.
+    """
+    o3d = native.require("open3d")
+    scene = o3d.t.geometry.RaycastingScene()
+    scene.add_triangles(
+        o3d.core.Tensor(np.asarray(vertices, np.float32)),
+        o3d.core.Tensor(np.asarray(faces, np.uint32)),
+    )
+    return scene
+
+
 def stage(
     model: mujoco.MjModel,
     data: mujoco.MjData,
@@ -79,8 +93,6 @@ def stage(
 
     Raises UsageError for a kind of geom that cannot be cast, or if nothing is visible.
     """
-    o3d = native.require("open3d")
-
     if geoms is None:
         seen = np.isin(model.geom_group, groups) & (_rgba(model)[:, 3] > 0)
         geoms = np.flatnonzero(seen).tolist()
@@ -94,13 +106,8 @@ def stage(
         if model.geom_type[g] != mujoco.mjtGeom.mjGEOM_MESH:
             colours[g] *= texture.reshape(-1, texture.shape[2])[:, :3].mean(0) / 255
     textured = {g: t for g, t in textures.items() if _has_uv(model, g)}
-    caster = o3d.t.geometry.RaycastingScene()
-    caster.add_triangles(
-        o3d.core.Tensor(corners.reshape(-1, 3).astype(np.float32)),
-        o3d.core.Tensor(np.arange(3 * len(corners), dtype=np.uint32).reshape(-1, 3)),
-    )
     return Stage(
-        caster=caster,
+        caster=caster(corners.reshape(-1, 3), np.arange(3 * len(corners)).reshape(-1, 3)),
         triangles=corners,
         geom=np.concatenate([np.full(len(p[1]), p[0], np.int32) for p in parts]),
         normals=np.concatenate([p[2] for p in parts]).astype(np.float32),

@@ -9,8 +9,8 @@ import mujoco
 import numpy as np
 
 from cousins.mesh import matrix_from_quaternion
-from cousins.phone.truth import support_of
 from cousins.scene import build, compile_model
+from cousins.standing import support_of
 from cousins.types import Array, Asset, Mesh, Scene
 
 CREEP = 1.0  # s of motion without momentum: overlaps part and gaps close, but nothing rolls

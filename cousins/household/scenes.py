@@ -17,8 +17,8 @@ from cousins.household.layouts import LAYOUTS, Plan
 from cousins.household.placing import Placer
 from cousins.household.things import Household
 from cousins.phone import Walk
-from cousins.phone.truth import support_of
 from cousins.scene import build
+from cousins.standing import support_of
 from cousins.types import Asset, Scene
 
 PLANS = 12  # casts of things that are tried for a seed

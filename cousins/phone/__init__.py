@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cousins import raycast
+from cousins.bodies import middle, movable
 from cousins.capture.quality import check_same_view
 from cousins.errors import CaptureError, UsageError
 from cousins.phone import gloss, image, tracking, walk
-from cousins.phone.bodies import middle, movable
 from cousins.phone.image import Exposure
 from cousins.phone.layouts import LAYOUTS, layout
 from cousins.phone.noise import Noise

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cousins import native
 from cousins.mesh import shell_moments
+from cousins.raycast import caster
 from cousins.score.match import surface
 from cousins.types import Array, Mesh
 
@@ -55,15 +56,9 @@ class Field:
 
 def solid(mesh: Mesh) -> Solid:
     """Raises MissingDependencyError where open3d is missing."""
-    o3d = native.require("open3d")
-    caster = o3d.t.geometry.RaycastingScene()
-    caster.add_triangles(
-        o3d.core.Tensor(mesh.vertices.astype(np.float32)),
-        o3d.core.Tensor(mesh.faces.astype(np.uint32)),
-    )
     count = int(np.clip(DENSE * shell_moments(mesh)[0], 2_000, 400_000))
     extent = float(np.linalg.norm(np.ptp(mesh.vertices, axis=0)))
-    return Solid(mesh, caster, surface(mesh, count), extent)
+    return Solid(mesh, caster(mesh.vertices, mesh.faces), surface(mesh, count), extent)
 
 
 def look(shape: Solid, finest: float, up: Array = UP) -> Field:

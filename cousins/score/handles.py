@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cousins.score.field import Field, Solid, look, patches
+from cousins.shape.hollow import sphere
 from cousins.types import Array, Mesh
 
 CELL = 0.002  # m
@@ -37,7 +38,7 @@ def handles(shape: Solid) -> tuple[Handle, ...]:
     """One for each hole through the shape that one can look through, the most open first."""
     if _without_holes(shape.mesh):
         return ()
-    seen = [view for direction in _half_sphere(VIEWS) for view in _views(shape, direction)]
+    seen = [view for direction in sphere(2 * VIEWS)[:VIEWS] for view in _views(shape, direction)]
     found: list[_View] = []
     for view in sorted(seen, key=lambda v: -v.area):
         if not any(view.shares(other) for other in found):
@@ -130,11 +131,3 @@ def _openest(shape: Solid, view: _View) -> _View:
         same = [v for v in others if v.shares(view)]
         view = max([view, *same], key=lambda v: v.area)
     return view
-
-
-def _half_sphere(count: int) -> Array:
-    """(count, 3) unit vectors, evenly over the upper half sphere (Fibonacci's spiral)."""
-    i = np.arange(count) + 0.5
-    z, turn = 1 - i / count, np.pi * (1 + 5**0.5) * i
-    r = np.sqrt(1 - z * z)
-    return np.column_stack([r * np.cos(turn), r * np.sin(turn), z])

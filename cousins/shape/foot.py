@@ -6,6 +6,7 @@ from typing import cast
 
 import numpy as np
 
+from cousins.raycast import caster
 from cousins.shape.evidence import Grid
 from cousins.types import Array
 
@@ -71,10 +72,9 @@ def _in_hull(grid: Grid) -> np.ndarray:
     standing = np.vstack([points, np.column_stack([low[:, :2], np.full(len(low), base)])])
     hull = ConvexHull(standing)
     # By distance and not facet by facet: the hull of a ball has thousands of them.
-    scene = o3d.t.geometry.RaycastingScene()
-    scene.add_triangles(o3d.core.Tensor(standing.astype(np.float32)),
-                        o3d.core.Tensor(hull.simplices.astype(np.uint32)))  # fmt: skip
-    signed = scene.compute_signed_distance(o3d.core.Tensor(grid.centres), nsamples=3)
+    signed = caster(standing, hull.simplices).compute_signed_distance(
+        o3d.core.Tensor(grid.centres), nsamples=3
+    )
     return signed.numpy() <= grid.settings.hull_margin
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cousins.raycast import caster
 from cousins.types import Array, Mesh
 
 ROOM = 0.0075  # radius of the ball for which an opening has room, m
@@ -44,7 +45,9 @@ def space(mesh: Mesh) -> Space:
     cell = max(LEAST, float(size.prod() / CELLS) ** (1 / 3))
     shape = np.ceil(size / cell).astype(int) + 1
     points = np.indices(shape).reshape(3, -1).T * cell + low
-    depth = _scene(mesh).compute_signed_distance(o3d.core.Tensor(points.astype(np.float32)))
+    depth = caster(mesh.vertices, mesh.faces).compute_signed_distance(
+        o3d.core.Tensor(points.astype(np.float32))
+    )
     return Space(points, depth.numpy(), cell, shape)
 
 
@@ -65,7 +68,7 @@ def opening(mesh: Mesh, around: Space | None = None) -> Array:
     ways = sphere(64)
     rays = np.empty((len(points), len(ways), 6), np.float32)
     rays[..., :3], rays[..., 3:] = points[:, None], ways
-    met = _scene(mesh).test_occlusions(o3d.core.Tensor(rays)).numpy()
+    met = caster(mesh.vertices, mesh.faces).test_occlusions(o3d.core.Tensor(rays)).numpy()
     inside = met.mean(1) > ENCLOSED
     return points[inside] if inside.mean() > LITTLE else points[:0]
 
@@ -87,12 +90,3 @@ def sphere(count: int) -> Array:
     z, turn = 1 - 2 * i / count, np.pi * (1 + 5**0.5) * i
     r = np.sqrt(1 - z * z)
     return np.column_stack([r * np.cos(turn), r * np.sin(turn), z])
-
-
-def _scene(mesh: Mesh):
-    import open3d as o3d
-
-    scene = o3d.t.geometry.RaycastingScene()
-    scene.add_triangles(o3d.core.Tensor(mesh.vertices.astype(np.float32)),
-                        o3d.core.Tensor(mesh.faces.astype(np.uint32)))  # fmt: skip
-    return scene

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from cousins.mesh import matrix_from_quaternion, solid_moments
+from cousins.raycast import caster
 from cousins.shape.hollow import FILLED, opening
 from cousins.types import Array, Mesh, Primitive
 
@@ -84,9 +85,7 @@ def _floats(values) -> tuple[float, float, float]:
 def _occupied(mesh: Mesh, points: Array) -> np.ndarray:
     import open3d as o3d
 
-    scene = o3d.t.geometry.RaycastingScene()
-    scene.add_triangles(o3d.core.Tensor(mesh.vertices.astype(np.float32)),
-                        o3d.core.Tensor(mesh.faces.astype(np.uint32)))  # fmt: skip
+    scene = caster(mesh.vertices, mesh.faces)
     return scene.compute_occupancy(o3d.core.Tensor(points.astype(np.float32))).numpy() > 0.5
 
 
