@@ -32,6 +32,7 @@ def film(
     ] = None,
     # The cameras
     colour: Annotated[str, typer.Option(help="Pixels of the pictures.")] = "640x480",
+    no_colour: Annotated[bool, typer.Option("--no-colour", help="Leave the pictures out.")] = False,
     depth: Annotated[str, typer.Option(help="Pixels of the depth images.")] = "256x192",
     fov: Annotated[float | None, typer.Option(help="Horizontal, degrees.")] = None,
     finer: Annotated[int, typer.Option(help="Rays along each side of a pixel.", min=1)] = 1,
@@ -67,6 +68,7 @@ def film(
         depth_size=pixels("--depth", depth),
         colour_size=pixels("--colour", colour),
         field_of_view=fov,
+        coloured=not no_colour,
         finer=finer,
         shadows=shadows,
         noise=None if perfect else phones.Noise().scaled(noise, drift),

@@ -22,7 +22,7 @@ from cousins.shape.background import background
 from cousins.shape.convex import convex_hull
 from cousins.shape.coverage import Coverage
 from cousins.shape.primitive import fit_primitive
-from cousins.shape.texture import Baker, sharpness
+from cousins.shape.texture import Baker, matte, sharpness
 from cousins.types import Array, Asset, Camera, Frame, Mesh, Primitive, Scene
 
 MUCH_UNSEEN = 0.25  # share of an object's surface that is worth filming again
@@ -40,29 +40,40 @@ class Look:
 
 
 def bake_all(run: Run, world: World, shapes: list[Shape]) -> tuple[list[Mesh], list[Look]]:
-    """The shapes' meshes with textures, and how each was seen, in one pass over the frames."""
+    """The shapes' meshes with textures, and how each was seen, in one pass over the frames.
+
+    In a capture without pictures each has a plain colour of its own.
+    """
+    pictured = next(run.capture.frames()).colour is not None
     eye = transform(world.world_from_capture, run.capture.poses[:1, :3, 3])[0]
 
     def make() -> dict[str, Any]:
-        bakers = [Baker(s.mesh, s.segment.base) for s in shapes]
+        bakers = [Baker(s.mesh, s.segment.base) for s in shapes if pictured]
         coverage = [Coverage(s.mesh) for s in shapes]
         drift = []
         for frame in run.frames("texture", run.every):
             depth = clean(frame, run.settings.max_range)
             pose = world.world_from_capture @ frame.world_from_camera
-            sharp = sharpness(frame.colour)
-            for baker, cover in zip(bakers, coverage, strict=True):
-                baker.add(frame, depth, pose, sharp)
+            if frame.colour is not None:
+                sharp = sharpness(frame.colour)
+                for baker in bakers:
+                    baker.add(frame, depth, pose, sharp)
+            for cover in coverage:
                 cover.add(frame.depth, depth, frame.depth_intrinsics, pose)
             drift.append(_height_residual(frame, depth, pose, world))
         out: dict[str, Any] = {"drift": np.array(drift)}
-        for i, (baker, cover, s) in enumerate(zip(bakers, coverage, shapes, strict=True)):
-            m = baker.bake(255 * s.segment.colours.mean(0))
+        for i, (cover, s) in enumerate(zip(coverage, shapes, strict=True)):
+            m = bakers[i].bake(255 * s.segment.colours.mean(0)) if pictured else matte(s.mesh, i)
             out |= {f"{i}_uv": m.uv, f"{i}_texture": m.texture}
             out |= {f"{i}_unseen": np.array(cover.unseen), f"{i}_missing": np.array(cover.missing),
                     f"{i}_side": np.array(cover.side(eye))}  # fmt: skip
         return out
 
+    if not pictured:
+        run.warnings.append(
+            "the capture has no pictures: objects wear made-up colours, to tell them apart, and "
+            "everything else is grey"
+        )
     arrays = run.stage("texture", make, [len(s.mesh.faces) for s in shapes])
     drift = arrays["drift"][np.isfinite(arrays["drift"])]
     if len(drift):

@@ -93,12 +93,12 @@ def _figures(
     frame = best_frame(read, capture)
     model, data = picture.twin_model(read)
     world_from_camera = np.array(read.manifest.world_from_capture) @ frame.world_from_camera
-    height = round(_WIDTH * frame.colour.shape[0] / frame.colour.shape[1])
     seen = frame.colour_intrinsics
+    height = round(_WIDTH * seen.height / seen.width)
     twin = picture.view_from(model, data, world_from_camera, seen, (_WIDTH, height))
     seconds = {name: stage.seconds for name, stage in read.manifest.stages.items()}
     return report.Figures(
-        frame=_resized(frame.colour, _WIDTH, height),
+        frame=None if frame.colour is None else _resized(frame.colour, _WIDTH, height),
         twin=twin,
         tiles=picture.tiles(read, TILES, progress=progress),
         drawn_again=made.rejected if made else 0,

@@ -54,7 +54,8 @@ class Frame:
 
     world_from_camera: (4, 4), in the capture's own world.
     depth: (h, w) float32, metres, 0 where unknown.
-    colour: (H, W, 3) uint8 RGB, any size of the same field of view.
+    colour: (H, W, 3) uint8 RGB, any size of the same field of view; None in a capture without
+    pictures, where no frame has one, and `colour_intrinsics` is then the depth camera's.
     confidence: (h, w) uint8 0..2 as ARKit gives it, or None.
     colour_from_depth: (4, 4) pose of the depth camera in the colour camera's axes, where the two
     are apart; `world_from_camera` is then the depth camera's.
@@ -65,7 +66,7 @@ class Frame:
     world_from_camera: Array
     depth: NDArray[np.float32]
     depth_intrinsics: Intrinsics
-    colour: NDArray[np.uint8]
+    colour: NDArray[np.uint8] | None
     colour_intrinsics: Intrinsics
     confidence: NDArray[np.uint8] | None = None
     colour_from_depth: Array | None = None

@@ -1,5 +1,6 @@
 """7-Scenes: frame-NNNNNN.color.jpg or .png, .depth.png, .pose.txt, and camera-intrinsics.txt.
 
+Pictures may be absent altogether; where there is one, every frame has one.
 Depth is uint16 mm with 0 and 65535 unknown. Poses are 4x4 camera-to-world with OpenCV axes. Frame
 numbers may have gaps. The world's up is not defined. The one camera matrix is the depth camera's.
 The colour camera's is not published; the Kinect's nominal one brings colour edges onto depth edges.
@@ -39,8 +40,7 @@ class SevenScenes:
     def missing(self, path: Path) -> list[str]:
         """What of this layout the folder lacks; empty where it is recognised."""
         found = _found(path)
-        lacks = [f"frame-*.{kind}" for kind in ("color.jpg", "depth.png", "pose.txt")
-                 if not found[kind]]  # fmt: skip
+        lacks = [f"frame-*.{kind}" for kind in ("depth.png", "pose.txt") if not found[kind]]
         return lacks + ([] if (path / INTRINSICS).is_file() else [INTRINSICS])
 
     def __call__(self, path: Path) -> Capture:
@@ -60,9 +60,9 @@ class SevenScenes:
         camera = quality.check_intrinsics(
             Intrinsics(width, height, *files.lens(k)), str(path / INTRINSICS)
         )
-        colours = [found["color.jpg"][n] for n in numbers]
+        colours = [found["color.jpg"][n] for n in numbers] if found["color.jpg"] else []
         kept = [i for i in range(len(numbers)) if keep[i]]
-        parts = [(numbers[i], colours[i], depths[i]) for i in kept]
+        parts = [(numbers[i], colours[i] if colours else None, depths[i]) for i in kept]
         return Capture(
             path=path,
             layout=self.layout,
@@ -86,6 +86,8 @@ def _found(path: Path) -> dict[str, dict[int, Path]]:
 def _check_counts(path: Path, found: dict[str, dict[int, Path]]) -> None:
     every = set().union(*found.values())
     for kind, some in found.items():
+        if kind == "color.jpg" and not some:
+            continue  # a capture without pictures
         if absent := sorted(every - set(some)):
             counts = ", ".join(f"{len(v)} {k}" for k, v in found.items())
             raise CaptureError(
@@ -95,19 +97,27 @@ def _check_counts(path: Path, found: dict[str, dict[int, Path]]) -> None:
 
 
 def _frames(
-    parts: Sequence[tuple[int, Path, Path]], poses: Array, camera: Intrinsics
+    parts: Sequence[tuple[int, Path | None, Path]], poses: Array, camera: Intrinsics
 ) -> Iterator[Frame]:
     apart = colour_camera(camera)
     for i, (number, colour_file, depth_file) in enumerate(parts):
-        colour = files.read_colour(colour_file)
-        height, width = colour.shape[:2]
-        quality.check_same_view((width, height), (camera.width, camera.height), str(colour_file))
-        yield Frame(
+        frame = Frame(
             index=i,
             time=number / RATE,
             world_from_camera=poses[i],
             depth=files.read_depth(depth_file),
             depth_intrinsics=camera,
+            colour=None,
+            colour_intrinsics=camera,
+        )
+        if colour_file is None:
+            yield frame
+            continue
+        colour = files.read_colour(colour_file)
+        height, width = colour.shape[:2]
+        quality.check_same_view((width, height), (camera.width, camera.height), str(colour_file))
+        yield replace(
+            frame,
             colour=np.ascontiguousarray(colour),
             colour_intrinsics=(apart or camera).scaled(width, height),
             colour_from_depth=None if apart is None else COLOUR_FROM_DEPTH,

@@ -5,7 +5,8 @@ The camera matrix is for the video's size. Row k of odometry.csv with `frame` f 
 depth/f.png and with picture f of the video; numbers may have gaps. Newer versions of the app add
 fx, fy, cx, cy to a row, which may be empty. The app closes video and poses one after the other, so
 the video may end one picture early or late; the last pose is then dropped, or the last picture.
-Depth and poses must agree.
+Depth and poses must agree. Without a video the camera matrix is taken to be for the size of the
+app's videos, or for the depth images' own.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cousins.capture import files, quality
 from cousins.errors import CaptureError
@@ -28,6 +30,8 @@ from cousins.types import Array, Capture, Frame, Intrinsics
 
 COLUMNS = ("timestamp", "frame", "x", "y", "z", "qx", "qy", "qz", "qw")
 LENS = ("fx", "fy", "cx", "cy")
+VIDEO_WIDTH = 1920  # px of the app's videos; they are 1440 high, of the shape of depth
+CENTRED = 0.02  # of a picture's size; phones' principal points are off by half of that at most
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,7 @@ class StrayScanner:
 
     def missing(self, path: Path) -> list[str]:
         """What of this layout the folder lacks; empty where it is recognised."""
-        lacks = [n for n in ("rgb.mp4", "odometry.csv", "camera_matrix.csv")
-                 if not (path / n).is_file()]  # fmt: skip
+        lacks = [n for n in ("odometry.csv", "camera_matrix.csv") if not (path / n).is_file()]
         if not any((path / "depth").glob("[0-9]*.png")):
             lacks.append("depth/*.png")
         return lacks
@@ -61,8 +64,8 @@ class StrayScanner:
     def __call__(self, path: Path) -> Capture:
         """The capture, with every pose and depth image checked. Raises CaptureError."""
         rows = _rows(path / "odometry.csv")
-        video = path / "rgb.mp4"
-        width, height, pictures = _video_size(video)
+        video = path / "rgb.mp4" if (path / "rgb.mp4").exists() else None
+        width, height, pictures = _video_size(video) if video else (0, 0, None)
         rows, notes = _matched(path, rows, pictures)
         names = [row.where for row in rows]
         poses = quality.poses_from_quaternions(
@@ -72,22 +75,23 @@ class StrayScanner:
         keep, depth_size, depth_notes = quality.survey_depth(
             map(files.read_depth, depths), [str(d) for d in depths]
         )
-        quality.check_same_view((width, height), depth_size, str(video))
-        k = files.read_matrix(path / "camera_matrix.csv", (3, 3), ",")
-        camera = quality.check_intrinsics(
-            Intrinsics(width, height, *files.lens(k)),
-            str(path / "camera_matrix.csv"),
-        )
+        matrix = path / "camera_matrix.csv"
+        lens = files.lens(files.read_matrix(matrix, (3, 3), ","))
+        if video:
+            quality.check_same_view((width, height), depth_size, str(video))
+        else:
+            width, height = _size_meant(matrix, lens, depth_size)
+        camera = quality.check_intrinsics(Intrinsics(width, height, *lens), str(matrix))
         rows = [row for row, some in zip(rows, keep, strict=True) if some]
         confidence, confidence_notes = _confidence(path, rows)
-        used = [path / n for n in ("rgb.mp4", "odometry.csv", "camera_matrix.csv")]
+        used = [path / "odometry.csv", matrix, *([video] if video else [])]
         return Capture(
             path=path,
             layout=self.layout,
             poses=poses[keep],
             up=np.array([0.0, 1.0, 0.0]),
             sha256=files.digest(path, used + depths + [c for c in confidence if c]),
-            frames=partial(_frames, path, rows, poses[keep], camera, depth_size, confidence),
+            frames=partial(_frames, path, video, rows, poses[keep], camera, depth_size, confidence),
             warnings=notes + depth_notes + confidence_notes + quality.pose_warnings(poses, names),
         )
 
@@ -121,19 +125,43 @@ def _row(where: str, values: dict[str, str]) -> _Row:
     return _Row(where, time, number, tuple(rest[:3]), tuple(rest[3:]), given)
 
 
-def _matched(path: Path, rows: list[_Row], pictures: int) -> tuple[list[_Row], tuple[str, ...]]:
-    """The rows that have a picture. Raises CaptureError if depth, poses and pictures disagree."""
-    stems = sorted(f.stem for f in (path / "depth").glob("[0-9]*.png"))
-    counts = (
-        f"{path}: depth/ holds {len(stems)} images, odometry.csv {len(rows)} poses,"
-        f" rgb.mp4 {pictures} pictures"
+def _size_meant(
+    file: Path, lens: tuple[float, ...], depth_size: tuple[int, int]
+) -> tuple[int, int]:
+    """(width, height) of the pictures that the camera matrix is for, where there are none: the one
+    known size that has the principal point near its middle. Raises CaptureError if none has."""
+    width, height = depth_size
+    sizes = [(VIDEO_WIDTH, round(VIDEO_WIDTH * height / width)), depth_size]
+    for w, h in sizes:
+        if max(abs((lens[2] + 0.5) / w - 0.5), abs((lens[3] + 0.5) / h - 0.5)) < CENTRED:
+            return w, h
+    told = " or ".join(f"{w}x{h}" for w, h in sizes)
+    raise CaptureError(
+        f"{file}: there is no rgb.mp4 to tell which size of picture it is for, and its principal"
+        f" point {lens[2]:.0f}, {lens[3]:.0f} is not in the middle of {told} pixels: copy rgb.mp4"
+        " as well, or scale the matrix to one of these sizes"
     )
+
+
+def _matched(
+    path: Path, rows: list[_Row], pictures: int | None
+) -> tuple[list[_Row], tuple[str, ...]]:
+    """The rows that have a picture; all of them where there is no video (None).
+
+    Raises CaptureError if depth, poses and pictures disagree.
+    """
+    stems = sorted(f.stem for f in (path / "depth").glob("[0-9]*.png"))
+    counts = f"{path}: depth/ holds {len(stems)} images, odometry.csv {len(rows)} poses"
+    if pictures is not None:
+        counts += f", rgb.mp4 {pictures} pictures"
     remedy = "copy the whole capture from the phone again"
     if len(stems) != len(rows):
         raise CaptureError(f"{counts}; depth and poses must agree: {remedy}")
     for row, stem in zip(rows, stems, strict=True):
         if stem != f"{row.number:06d}":
             raise CaptureError(f"{row.where}: depth/{row.number:06d}.png is missing: {remedy}")
+    if pictures is None:
+        return rows, ()
     last = rows[-1].number
     gap = int(np.diff([row.number for row in rows]).max(initial=1))
     surplus = pictures - (last + 1)
@@ -196,17 +224,42 @@ def _video_size(video: Path) -> tuple[int, int, int]:
 
 def _frames(
     path: Path,
+    video: Path | None,
     rows: Sequence[_Row],
     poses: Array,
     camera: Intrinsics,
     depth_size: tuple[int, int],
     confidence: Sequence[Path | None],
 ) -> Iterator[Frame]:
-    video = path / "rgb.mp4"
+    pictures = _pictures(video, rows, camera) if video else itertools.repeat(None, len(rows))
+    for i, (row, picture) in enumerate(zip(rows, pictures, strict=True)):
+        lens = camera if row.lens is None else quality.check_intrinsics(
+            Intrinsics(camera.width, camera.height, *row.lens), row.where
+        )  # fmt: skip
+        depth = files.read_depth(path / "depth" / f"{row.number:06d}.png")
+        file = confidence[i]
+        sure = files.read_confidence(file) if file else None
+        if sure is not None and sure.shape != depth.shape:
+            raise CaptureError(f"{file}: not of the depth image's size; {files.AGAIN}")
+        small = lens.scaled(*depth_size)
+        yield Frame(
+            index=i,
+            time=row.time,
+            world_from_camera=poses[i],
+            depth=depth,
+            depth_intrinsics=small,
+            colour=picture,
+            colour_intrinsics=small if picture is None else lens,
+            confidence=sure,
+        )
+
+
+def _pictures(video: Path, rows: Sequence[_Row], camera: Intrinsics) -> Iterator[NDArray[np.uint8]]:
+    """(h, w, 3) RGB of each row."""
     stream = _open(video)
     at = 0
     try:
-        for i, row in enumerate(rows):
+        for row in rows:
             while at < row.number and stream.grab():
                 at += 1
             read, bgr = stream.read() if at == row.number else (False, None)
@@ -216,23 +269,6 @@ def _frames(
                     " cut short or damaged; copy the capture from the phone again"
                 )
             at += 1
-            lens = camera if row.lens is None else quality.check_intrinsics(
-                Intrinsics(camera.width, camera.height, *row.lens), row.where
-            )  # fmt: skip
-            depth = files.read_depth(path / "depth" / f"{row.number:06d}.png")
-            file = confidence[i]
-            sure = files.read_confidence(file) if file else None
-            if sure is not None and sure.shape != depth.shape:
-                raise CaptureError(f"{file}: not of the depth image's size; {files.AGAIN}")
-            yield Frame(
-                index=i,
-                time=row.time,
-                world_from_camera=poses[i],
-                depth=depth,
-                depth_intrinsics=lens.scaled(*depth_size),
-                colour=np.ascontiguousarray(bgr[:, :, ::-1]),
-                colour_intrinsics=lens,
-                confidence=sure,
-            )
+            yield np.ascontiguousarray(bgr[:, :, ::-1])
     finally:
         stream.release()

@@ -65,7 +65,8 @@ class Phone:
     """The phone and how it is held. `film(model, folder, Phone(frames=20))`.
 
     frames, rate: how many, and how many a second. field_of_view: horizontal, degrees; None for
-    that of the layout's usual device. finer: rays along each side of a colour pixel.
+    that of the layout's usual device. coloured: whether the pictures are kept; depth is the same
+    without. finer: rays along each side of a colour pixel.
     shadows: shadow rays a pixel. noise: of depth and poses; None films the truth.
     missing: the share of frames that the phone drops. layout: one of LAYOUTS.
     """
@@ -76,6 +77,7 @@ class Phone:
     depth_size: tuple[int, int] = (256, 192)
     colour_size: tuple[int, int] = (640, 480)
     field_of_view: float | None = None
+    coloured: bool = True
     finer: int = 1
     shadows: int = 1
     noise: Noise | None = field(default_factory=Noise)
@@ -202,5 +204,6 @@ def _shots(stage: raycast.Stage, phone: Phone, true: Array, progress: Progress) 
             small = cv2.resize(grey, phone.depth_size, interpolation=cv2.INTER_AREA)
             guide = np.asarray(small, float) / 255
         depth, confidence = sensed(seen.depth, seen.cosine, noise, depth_rng, guide, lost)
-        yield Shot(i, CAPTURE_FROM_WORLD @ tracked[i], depth, confidence, colour, not keep[i])
+        told = colour if phone.coloured else None
+        yield Shot(i, CAPTURE_FROM_WORLD @ tracked[i], depth, confidence, told, not keep[i])
     progress("film", len(true), len(true))

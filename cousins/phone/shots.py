@@ -26,15 +26,16 @@ class Rig:
 class Shot:
     """One frame. pose: (4, 4) capture_from_camera as tracked, of the depth camera, y up.
 
-    depth: (h, w) mm, 0 unknown; confidence: (h, w) 0..2; colour: (H, W, 3) RGB. A shot that is
-    `dropped` has a picture, since a video goes on, and everything else must not be written.
+    depth: (h, w) mm, 0 unknown; confidence: (h, w) 0..2; colour: (H, W, 3) RGB, or None in every
+    shot of a film without pictures. A shot that is `dropped` has a picture, since a video goes on,
+    and everything else must not be written.
     """
 
     number: int
     pose: Array
     depth: NDArray[np.uint16]
     confidence: NDArray[np.uint8]
-    colour: NDArray[np.uint8]
+    colour: NDArray[np.uint8] | None
     dropped: bool = False
 
 

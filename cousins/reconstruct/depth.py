@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cousins.types import Array, Frame, Intrinsics
 
 MAX_RANGE = 4.0  # m: past it both LiDAR phones and structured light are off by centimetres
+UNKNOWN = 160  # of 255: the grey of what no picture shows
 
 
 def clean(frame: Frame, max_range: float = MAX_RANGE) -> NDArray[np.float32]:
@@ -53,11 +54,14 @@ def registered_colour(frame: Frame) -> NDArray[np.uint8]:
     """(h, w, 3) the colour that each depth pixel sees, at the depth's size.
 
     Where the cameras are one this is a resize; else each pixel's point is looked up in the colour
-    image, and a pixel without depth takes the colour of the same ray far away.
+    image, and a pixel without depth takes the colour of the same ray far away. Without a picture
+    everything is one grey.
     """
     import cv2
 
     h, w = frame.depth.shape
+    if frame.colour is None:
+        return np.full((h, w, 3), UNKNOWN, np.uint8)
     if frame.colour_from_depth is None:
         return np.asarray(cv2.resize(frame.colour, (w, h), interpolation=cv2.INTER_AREA), np.uint8)
     pose, c = frame.colour_from_depth, frame.colour_intrinsics

@@ -44,8 +44,9 @@ class Register:
     least: float = 0.003
 
     def __call__(self, frames: Iterable[Frame]) -> Registration:
-        """What the frames' edges say together."""
-        edges = [e for e in (self._edges(f) for f in frames) if len(e[0]) >= 50]
+        """What the frames' edges say together; frames without a picture say nothing."""
+        every = (self._edges(f, f.colour) for f in frames if f.colour is not None)
+        edges = [e for e in every if len(e[0]) >= 50]
         unknown = Registration(np.zeros(2), np.full(2, np.inf))
         if len(edges) < self.groups:
             return unknown
@@ -60,7 +61,7 @@ class Register:
         believed = size > self.least and size > self.sure * float(np.linalg.norm(error))
         return Registration(best if believed else np.zeros(2), error)
 
-    def _edges(self, frame: Frame) -> Edges:
+    def _edges(self, frame: Frame, colour: NDArray[np.uint8]) -> Edges:
         """Points (k, 3) in the colour camera's axes on the near side of depth's jumps, and how much
         colour changes, 0..1, at the colour image's pixels, blurred to the size of depth's."""
         import cv2
@@ -75,7 +76,7 @@ class Register:
         if pose is not None:
             points = points @ pose[:3, :3].T + pose[:3, 3]
         scale = frame.colour_intrinsics.width / depth.shape[1]
-        grey = cv2.cvtColor(frame.colour, cv2.COLOR_RGB2LAB).astype(np.float32)
+        grey = cv2.cvtColor(colour, cv2.COLOR_RGB2LAB).astype(np.float32)
         grey = cv2.GaussianBlur(grey, (0, 0), max(0.6, 0.5 * scale))
         change = np.zeros(grey.shape[:2], np.float32)
         for channel in cv2.split(grey):

@@ -19,7 +19,10 @@ BLOCK = 16  # voxels along a block's side
 
 @dataclass(frozen=True)
 class Surface:
-    """A fused surface. vertices, normals, colours (n, 3), the last in 0..1; faces (m, 3)."""
+    """A fused surface. vertices, normals, colours (n, 3), the last in 0..1; faces (m, 3).
+
+    Without pictures all colours are one grey, so that none tells anything apart.
+    """
 
     vertices: Array
     normals: Array

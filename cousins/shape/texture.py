@@ -6,6 +6,7 @@ every two of them instead, along a space-filling curve, which costs nothing to l
 
 from __future__ import annotations
 
+from colorsys import hsv_to_rgb
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from cousins.types import Array, Frame, Mesh
 
 FOOT = 0.005  # height over the support under which pixels mix thing and support, m
 SKIN = 0.008  # how far a pixel's depth may lie off the surface that it colours, m
+GOLDEN = (3 - 5**0.5) / 2  # the golden angle, of a turn: its multiples keep far apart
 TEXEL = 0.0008  # of an object's texture, m: about a pixel of a phone's picture at arm's length
 
 
@@ -186,7 +188,9 @@ class Baker:
         self, frame: Frame, depth: NDArray[np.float32], pose: Array, sharp: float = 1.0
     ) -> None:
         """Take in one frame: its cleaned depth (h, w), world_from_camera (4, 4), and how sharp its
-        picture is, as `sharpness` tells."""
+        picture is, as `sharpness` tells. A frame without a picture adds nothing."""
+        if frame.colour is None:
+            return
         to_eye = pose[:3, 3].astype(np.float32) - self.points
         distance = np.linalg.norm(to_eye, axis=1)
         cosine = np.einsum("ij,ij->i", to_eye, self.normals) / distance
@@ -257,6 +261,17 @@ def paint_vertices(mesh: Mesh, colours: Array, cell: int = 4) -> Mesh:
     weights = weights / weights.sum(1, keepdims=True)
     return paint(mesh, atlas, 255 * np.einsum("kc,kcd->kd", weights,
                                               colours[mesh.faces[atlas.face]]))  # fmt: skip
+
+
+def matte(mesh: Mesh, index: int) -> Mesh:
+    """The mesh in one plain colour, which differs from those of other indices.
+
+    All of it lies on one spot of the texture, so that no corner of a face needs a place of its own.
+    """
+    colour = np.rint(255 * np.array(hsv_to_rgb(index * GOLDEN % 1, 0.4, 0.75))).astype(np.uint8)
+    return replace(
+        mesh, uv=np.full((*mesh.faces.shape, 2), 0.5), texture=np.tile(colour, (4, 4, 1))
+    )
 
 
 def merge(meshes: list[Mesh]) -> Mesh:

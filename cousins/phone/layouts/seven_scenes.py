@@ -32,7 +32,8 @@ def write(folder: Path, rig: Rig, rate: float, shots: Iterable[Shot]) -> None:
         if shot.dropped:
             continue
         frame = folder / f"frame-{shot.number:06d}"
-        write_png(frame.with_suffix(".color.png"), shot.colour)
+        if shot.colour is not None:
+            write_png(frame.with_suffix(".color.png"), shot.colour)
         depth = np.where(shot.depth == 0, UNKNOWN_MM, shot.depth).astype(np.uint16)
         write_png(frame.with_suffix(".depth.png"), depth)
         np.savetxt(frame.with_suffix(".pose.txt"), shot.pose, fmt="%.9f", delimiter="\t")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from cousins.capture.stray import VIDEO_WIDTH
 from cousins.errors import MissingDependencyError
 from cousins.mesh import quaternion_from_matrix
 from cousins.phone.shots import Layout, Rig, Shot, write_png
@@ -21,21 +23,20 @@ def rig(camera: Intrinsics, depth_size: tuple[int, int]) -> Rig:
 
 
 def write(folder: Path, rig: Rig, rate: float, shots: Iterable[Shot]) -> None:
-    """A dropped shot is in the video alone, and its number is missing everywhere else."""
+    """A dropped shot is in the video alone, and its number is missing everywhere else.
+
+    Without pictures there is no video; the camera matrix is for its size as the app's would be.
+    """
     import cv2
 
     for name in ("depth", "confidence"):
         (folder / name).mkdir()
-    size = rig.colour.width, rig.colour.height
-    video = cv2.VideoWriter(str(folder / "rgb.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
-    if not video.isOpened():
-        raise MissingDependencyError(
-            "this OpenCV cannot write mp4 video: pip install opencv-python-headless"
-        )
-    lines = [HEADER]
+    lines, video = [HEADER], None
     try:
         for shot in shots:
-            video.write(cv2.cvtColor(shot.colour, cv2.COLOR_RGB2BGR))
+            if shot.colour is not None:
+                video = video or _video(folder / "rgb.mp4", rig.colour, rate)
+                video.write(cv2.cvtColor(shot.colour, cv2.COLOR_RGB2BGR))
             if shot.dropped:
                 continue
             write_png(folder / "depth" / f"{shot.number:06d}.png", shot.depth)
@@ -44,9 +45,24 @@ def write(folder: Path, rig: Rig, rate: float, shots: Iterable[Shot]) -> None:
             numbers = ", ".join(f"{v:.7f}" for v in (*shot.pose[:3, 3], *xyz, w))
             lines.append(f"{shot.number / rate:.6f}, {shot.number:06d}, {numbers}")
     finally:
-        video.release()
-    np.savetxt(folder / "camera_matrix.csv", rig.colour.matrix, delimiter=",")
+        if video:
+            video.release()
+    w, h = rig.depth.width, rig.depth.height
+    camera = rig.colour if video else rig.depth.scaled(VIDEO_WIDTH, round(VIDEO_WIDTH * h / w))
+    np.savetxt(folder / "camera_matrix.csv", camera.matrix, delimiter=",")
     (folder / "odometry.csv").write_text("\n".join(lines) + "\n")
+
+
+def _video(file: Path, camera: Intrinsics, rate: float) -> Any:
+    import cv2
+
+    size = camera.width, camera.height
+    video = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
+    if not video.isOpened():
+        raise MissingDependencyError(
+            "this OpenCV cannot write mp4 video: pip install opencv-python-headless"
+        )
+    return video
 
 
 LAYOUT = Layout(field_of_view=63.8, rig=rig, write=write)  # an iPhone's wide camera, in video
