@@ -19,6 +19,7 @@ from cousins.pack_reader import (
     load_scene,
     read,
 )
+from cousins.polygons import signed_area
 from cousins.schema import ObjectEntry
 from cousins.types import Array, Asset, Family, Mesh
 
@@ -131,8 +132,7 @@ def _names(pack: Pack) -> Iterator[str]:
 def _world(pack: Pack) -> Iterator[str]:
     for support in pack.supports:
         p = np.array(support.polygon).reshape(-1, 2)
-        x, y = p[:, 0], p[:, 1]
-        if len(p) < 3 or x @ np.roll(y, -1) - y @ np.roll(x, -1) <= 0:
+        if len(p) < 3 or signed_area(p) <= 0:
             yield f"supports.json: {support.name}: polygon is not counter-clockwise with an area"
     pose = np.array(pack.manifest.world_from_capture)
     if not np.array_equal(pose[3], [0, 0, 0, 1]) or np.linalg.det(pose[:3, :3]) <= 0:

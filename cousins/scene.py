@@ -13,6 +13,7 @@ import mujoco
 import numpy as np
 
 from cousins.mesh import obj_text, png_bytes, principal, quaternion_from_matrix
+from cousins.polygons import signed_area
 from cousins.types import Array, Asset, Camera, Intrinsics, Mesh, Physical, Scene, Support, Wall
 
 # "Model tuning" in MuJoCo's documentation: settings for contacts that hold and do not creep.
@@ -196,9 +197,7 @@ def rectangle(polygon: Array) -> tuple[Array, Array, float] | None:
     import cv2
 
     (x, y), (w, h), degrees = cv2.minAreaRect(polygon.astype(np.float32))
-    a, b = polygon, np.roll(polygon, -1, axis=0)
-    area = abs(float(np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]))) / 2
-    if area < 0.85 * w * h:
+    if abs(signed_area(polygon)) < 0.85 * w * h:
         return None
     return np.array([x, y]), np.array([w, h]) / 2, float(np.radians(degrees))
 
@@ -210,8 +209,7 @@ def prism(support: Support) -> Mesh:
     hull = cv2.convexHull(support.polygon.astype(np.float32))[:, 0].astype(float)
     if len(hull) > MAX_HULL_VERTICES // 2:
         hull = hull[np.linspace(0, len(hull), MAX_HULL_VERTICES // 2, endpoint=False).astype(int)]
-    a, b = hull, np.roll(hull, -1, axis=0)
-    if np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) < 0:
+    if signed_area(hull) < 0:
         hull = hull[::-1]
     n = len(hull)
     top = np.column_stack([hull, np.full(n, support.height)])

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import examples
 from cousins.errors import PackError
+from cousins.polygons import clear, gap, inset, outline, turned
 from cousins.types import Scene, Support, Wall
 from cousins.variation import layout
-from cousins.variation.polygons import clear, gap, inset, outline, turned
 from cousins.variation.shapes import bank
 from cousins.variation.units import GAP, MARGIN, footprints
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cousins.polygons import signed_area
 from cousins.reconstruct.tsdf import Surface
-from cousins.segment.supports import area
 from cousins.types import Array, Support
 
 
@@ -43,7 +43,7 @@ def fit_ground(surface: Surface, support: Support) -> Ground:
     centre = polygon.mean(0)
     cells = np.unique(np.floor(points[:, :2] / 0.05), axis=0)
     # A bend fitted to a corner of a surface would run off over the rest of it.
-    if len(points) < 500 or len(cells) * 0.05**2 < 0.25 * area(polygon):
+    if len(points) < 500 or len(cells) * 0.05**2 < 0.25 * abs(signed_area(polygon)):
         return Ground(centre, np.array([support.height, 0, 0, 0, 0, 0.0]), 0.003)
     terms = _terms(points[:, :2] - centre)
     keep = np.ones(len(points), bool)

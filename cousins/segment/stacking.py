@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cousins.polygons import signed_area
 from cousins.segment.patches import Borders, unit
-from cousins.segment.supports import area, hull, inside
+from cousins.segment.supports import hull, inside
 from cousins.types import Array
 
 LEVEL = 0.6  # a normal's least z where something can stand
@@ -343,7 +344,7 @@ def _alike(parts: Parts, a: int, b: int) -> float:
 
     # In millimetres: OpenCV's intersection goes astray in metres.
     one, other = (hull(1000 * parts.points[parts.labels == k, :2]) for k in (a, b))
-    areas = area(one) + area(other)
+    areas = abs(signed_area(one)) + abs(signed_area(other))
     both = cv2.intersectConvexConvex(one.astype(np.float32), other.astype(np.float32))[0]  # pyright: ignore[reportCallIssue, reportArgumentType]
     return both / max(areas - both, 1e-9)
 

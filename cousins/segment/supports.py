@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from cousins.polygons import signed_area
 from cousins.reconstruct.tsdf import Surface
 from cousins.types import Array, Support, Wall
 
@@ -133,8 +134,7 @@ def _shadows_filled(image: np.ndarray, origin: Array, lower: Array) -> np.ndarra
 
 
 def _counter_clockwise(polygon: Array) -> Array:
-    a, b = polygon, np.roll(polygon, -1, axis=0)
-    return polygon if np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) > 0 else polygon[::-1]
+    return polygon if signed_area(polygon) > 0 else polygon[::-1]
 
 
 def inside(polygon: Array, xy: Array, margin: float = 0.0) -> np.ndarray:
@@ -144,12 +144,6 @@ def inside(polygon: Array, xy: Array, margin: float = 0.0) -> np.ndarray:
     contour = polygon.astype(np.float32)
     return np.array([cv2.pointPolygonTest(contour, (float(x), float(y)), margin != 0.0) >= -margin
                      for x, y in xy], bool)  # fmt: skip
-
-
-def area(polygon: Array) -> float:
-    """Of a simple polygon (k, 2), m²."""
-    a, b = polygon, np.roll(polygon, -1, axis=0)
-    return abs(float(np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]))) / 2
 
 
 def hull(xy: Array) -> Array:

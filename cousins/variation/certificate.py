@@ -12,10 +12,10 @@ from mujoco.batch import Batch
 from numpy.typing import NDArray
 
 from cousins.errors import UsageError
+from cousins.polygons import inset
 from cousins.scene import compile_model
 from cousins.types import Array, Certificate, Family, Scene
 from cousins.variation.batch import advance, batch
-from cousins.variation.polygons import inset
 from cousins.variation.units import Footprints, footprints
 
 OVERLAP = 0.001  # deepest penetration, m

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cousins.polygons import clear, gap, turned
 from cousins.types import Array
-from cousins.variation.polygons import clear, gap, turned
 from cousins.variation.units import GAP, Footprints, Unit
 
 TRIES = 96  # places that are tried for a unit before its cousin is drawn anew

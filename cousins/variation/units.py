@@ -9,9 +9,9 @@ import numpy as np
 
 from cousins.errors import PackError
 from cousins.mesh import matrix_from_quaternion
+from cousins.polygons import clear, gap, outline
 from cousins.scene import SLAB, WALL
 from cousins.types import Array, Asset, Scene, Support
-from cousins.variation.polygons import clear, gap, outline
 from cousins.variation.shapes import contact_points
 
 GAP = 0.005  # kept between footprints, m

@@ -1,4 +1,7 @@
-"""Convex outlines in the plane, many at a time: how far apart, and how far inside a polygon."""
+"""Polygons in the plane: area, convex outlines, how far apart, and how far inside.
+
+The last two for many at a time.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,12 @@ from numpy.typing import NDArray
 from cousins.types import Array
 
 CORNERS = 24  # of an outline
+
+
+def signed_area(polygon: Array) -> float:
+    """Of a simple polygon (k, 2): positive where its corners run counter-clockwise."""
+    a, b = polygon, np.roll(polygon, -1, axis=0)
+    return float(np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])) / 2
 
 
 def outline(points: Array) -> Array:
