@@ -7,6 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from cousins.capture.files import lens
+from cousins.types import Intrinsics
+
 SIZE = (96, 72)  # of the video
 DEPTH = (32, 24)
 K = np.array([[80.0, 0, 48], [0, 80, 36], [0, 0, 1]])
@@ -76,6 +79,14 @@ def write_seven(path, numbers=(0, 5, 10), suffix="jpg"):
         pose[:3, 3] = 0.01 * i, 0.2, 0.3
         np.savetxt(f"{stem}.pose.txt", pose)
     np.savetxt(path / "camera-intrinsics.txt", K)
+    return path
+
+
+def without_pictures(path):
+    """The Stray Scanner folder without its video, its camera matrix as the app's would be."""
+    (path / "rgb.mp4").unlink()
+    camera = Intrinsics(*SIZE, *lens(K)).scaled(1920, 1440)
+    np.savetxt(path / "camera_matrix.csv", camera.matrix, delimiter=",")
     return path
 
 

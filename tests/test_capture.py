@@ -3,7 +3,17 @@
 import cv2
 import numpy as np
 import pytest
-from captures import DEPTH, SIZE, K, colour, sample, write_seven, write_stray, write_video
+from captures import (
+    DEPTH,
+    SIZE,
+    K,
+    colour,
+    sample,
+    without_pictures,
+    write_seven,
+    write_stray,
+    write_video,
+)
 
 from cousins import plugins
 from cousins.capture import open_capture, readers
@@ -78,6 +88,24 @@ def test_confidence_may_be_absent(tmp_path):
     assert any("confidence/ lacks the images of 1 of 5" in w for w in capture.warnings)
 
 
+def test_stray_may_come_without_its_video(tmp_path):
+    pictured = open_capture(write_stray(tmp_path / "with"))
+    path = without_pictures(write_stray(tmp_path / "without"))
+    capture = open_capture(path)
+    assert capture.layout == "stray-scanner"
+    assert not capture.warnings
+    for got, want in zip(capture.frames(), pictured.frames(), strict=True):
+        assert got.colour is None
+        assert got.colour_intrinsics == got.depth_intrinsics
+        assert np.allclose(got.depth_intrinsics.matrix, want.depth_intrinsics.matrix, rtol=1e-12)
+        assert np.array_equal(got.depth, want.depth)
+        assert np.array_equal(got.confidence, want.confidence)
+        assert np.array_equal(got.world_from_camera, want.world_from_camera)
+    small = next(pictured.frames()).depth_intrinsics  # a matrix for depth itself is taken as well
+    np.savetxt(path / "camera_matrix.csv", small.matrix, delimiter=",")
+    assert next(open_capture(path).frames()).depth_intrinsics == small
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
 def test_seven_scenes_frames_may_have_gaps_and_know_no_up(tmp_path, suffix):
     capture = open_capture(write_seven(tmp_path / "c", suffix=suffix))
@@ -91,6 +119,21 @@ def test_seven_scenes_frames_may_have_gaps_and_know_no_up(tmp_path, suffix):
     assert frames[1].depth_intrinsics.fx == 80
     assert frames[1].confidence is None
     assert np.abs(frames[1].colour.astype(int) - colour(5)).mean() < 3
+
+
+def test_seven_scenes_may_come_without_pictures(tmp_path):
+    path = write_seven(tmp_path / "c")
+    pictured = list(open_capture(path).frames())
+    for file in path.glob("*.color.jpg"):
+        file.unlink()
+    capture = open_capture(path)
+    assert capture.layout == "7-scenes"
+    for got, want in zip(capture.frames(), pictured, strict=True):
+        assert got.colour is None
+        assert got.colour_from_depth is None
+        assert got.depth_intrinsics == got.colour_intrinsics == want.depth_intrinsics
+        assert np.array_equal(got.depth, want.depth)
+        assert got.time == want.time
 
 
 def test_one_empty_depth_image_is_skipped_with_a_warning(tmp_path):

@@ -6,7 +6,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from captures import DEPTH, SIZE, write_seven, write_stray
+from captures import DEPTH, SIZE, without_pictures, write_seven, write_stray
 
 from cousins.capture import open_capture
 from cousins.errors import CaptureError
@@ -41,7 +41,7 @@ def test_an_unknown_layout_lists_the_known_ones_and_what_each_lacks(tmp_path):
     (path / "camera_matrix.csv").unlink()
     message = refusal(path)
     assert "stray-scanner (lacks camera_matrix.csv)" in message
-    assert "7-scenes (lacks frame-*.color.jpg, frame-*.depth.png" in message
+    assert "7-scenes (lacks frame-*.depth.png, frame-*.pose.txt" in message
 
 
 def test_depth_and_poses_that_differ_in_number(tmp_path):
@@ -71,6 +71,34 @@ def test_seven_scenes_counts_that_differ(tmp_path):
     message = refusal(path)
     assert "frame-000005.pose.txt is missing" in message
     assert "3 depth.png, 2 pose.txt" in message
+
+
+def test_some_pictures_that_are_missing(tmp_path):
+    path = write_seven(tmp_path / "c")
+    (path / "frame-000005.color.jpg").unlink()
+    message = refusal(path)
+    assert "frame-000005.color.jpg is missing" in message
+    assert "2 color.jpg, 3 depth.png" in message
+
+
+def test_depth_and_poses_that_differ_where_there_are_no_pictures(tmp_path):
+    path = without_pictures(write_stray(tmp_path / "stray"))
+    (path / "depth/000003.png").unlink()
+    message = refusal(path)
+    assert "4 images, odometry.csv 5 poses; depth and poses must agree" in message
+    path = write_seven(tmp_path / "seven")
+    for file in [*path.glob("*.color.jpg"), path / "frame-000005.pose.txt"]:
+        file.unlink()
+    assert "frame-000005.pose.txt is missing" in refusal(path)
+
+
+def test_a_camera_matrix_for_pictures_that_are_not_there(tmp_path):
+    """Guessed, every size in the scene would be wrong."""
+    path = write_stray(tmp_path / "c")
+    (path / "rgb.mp4").unlink()
+    message = refusal(path)
+    assert "camera_matrix.csv: there is no rgb.mp4" in message
+    assert "principal point 48, 36 is not in the middle of 1920x1440 or 32x24 pixels" in message
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])

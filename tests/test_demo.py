@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 from cousins import demo
 from cousins.errors import PackError, UsageError
 from cousins.pack import read
-from cousins.scene import look_at
+from cousins.phone import Phone, Walk, film
+from cousins.scene import build, compile_model, look_at
 from cousins.types import Capture, Frame, Intrinsics
+from examples import table_scene
 
 
 def test_the_frame_that_sees_most_is_shown(tmp_path):
@@ -63,3 +65,15 @@ def test_all_of_it(tmp_path):
     assert told["unstable"] == 0
     assert sorted(p.name for p in (tmp_path / "d").iterdir()) == ["grid.png", "pack", "report.html"]
     assert CliRunner().invoke(app, ["check", told["pack"]]).exit_code == 0
+
+
+@pytest.mark.slow
+def test_a_capture_without_pictures_has_a_report_too(tmp_path):
+    model = compile_model(*build(table_scene()))
+    phone = Phone(frames=24, walk=Walk(distance=(0.8, 1.1)), seed=2, coloured=False)
+    done = demo.demo(tmp_path / "d", 4, capture=film(model, tmp_path / "film", phone))
+    assert (done.objects, done.cousins) == (4, 4)
+    page = (tmp_path / "d" / "report.html").read_text()
+    assert "the capture has no pictures" in page
+    assert "one of its frames" not in page
+    assert "The twin" in page

@@ -59,12 +59,13 @@ def test_a_pack_is_filmed_in_another_layout(tmp_path):
     for name, data in files.items():
         (pack / "assets" / name).write_bytes(data)
     done = film(pack, "-o", tmp_path / "film", *SMALL, "--layout", "7scenes", "--path", "sweep",
-                "--perfect", "--target", "0,-0.1,0.75", "--elevation", "-5:20")  # fmt: skip
+                "--perfect", "--target", "0,-0.1,0.75", "--elevation", "-5:20",
+                "--no-colour")  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "4 frames of 4 objects" in done.stdout
     capture = open_capture(tmp_path / "film")
     assert capture.layout == "7-scenes"
-    assert len(capture) == 4
+    assert [frame.colour for frame in capture.frames()] == [None] * 4
 
 
 def test_what_cannot_be_filmed_is_one_line(scene, tmp_path):

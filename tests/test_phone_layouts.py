@@ -108,6 +108,22 @@ def test_missing_frames_are_missing_everywhere_and_read_back(table, tmp_path, na
             assert got.time == pytest.approx(want.time)
 
 
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_pictures_may_be_left_out_and_nothing_else_changes(table, tmp_path, name):
+    settings = {**FAST, "frames": 4, "layout": name, "missing": 0.3}
+    whole = open_capture(film(table, tmp_path / "whole", Phone(**settings)))
+    folder = film(table, tmp_path / "bare", Phone(coloured=False, **settings))
+    assert not [f for f in folder.rglob("*") if f.name == "rgb.mp4" or "color" in f.name]
+    bare = open_capture(folder)
+    assert (bare.layout, len(bare), bare.warnings) == (NAMES[name], len(whole), ())
+    for got, want in zip(bare.frames(), whole.frames(), strict=True):
+        assert got.colour is None
+        assert want.colour is not None
+        assert np.allclose(got.depth_intrinsics.matrix, want.depth_intrinsics.matrix, rtol=1e-9)
+        assert np.array_equal(got.depth, want.depth)
+        assert np.array_equal(got.world_from_camera, want.world_from_camera)
+
+
 def test_what_is_switched_on_changes_nothing_else(table, tmp_path):
     """Blur, exposure and grain leave depth and poses alone; the drift leaves depth alone."""
     noise = Noise(smoothing=0)

@@ -35,6 +35,12 @@ def test_pictures_without_edges_tell_nothing(frames):
     assert not Register()(blank).offset.any()
 
 
+def test_without_pictures_nothing_is_told(frames):
+    got = Register()([replace(frame, colour=None) for frame in frames])
+    assert not got.offset.any()
+    assert not np.isfinite(got.error).any()
+
+
 def test_an_offset_beyond_the_search_is_not_guessed(frames):
     wrong = [moved(frame, np.array([0.08, 0.0])) for frame in frames]
     assert not Register()(wrong).offset.any()

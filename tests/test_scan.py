@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import mujoco
 import numpy as np
@@ -18,13 +19,14 @@ from captures import sample
 from cousins import pack, score
 from cousins.mesh import matrix_from_quaternion
 from cousins.phone import CAPTURE_FROM_WORLD, Phone, Walk, film
-from cousins.pipeline import scan
+from cousins.pipeline import augment, scan
 from cousins.reconstruct.tsdf import Tsdf
 from cousins.scanning import Settings
 from cousins.scene import build, compile_model
 from examples import TABLE, table_scene
 
 VOXEL = 0.005
+PHONE = Phone(frames=24, colour_size=(320, 240), walk=Walk(distance=(0.8, 1.1)), seed=2)
 NAMES = {"box_1": "box_1", "can_1": "cylinder_1", "ball_1": "ball_1", "ell_1": "object_1"}
 
 
@@ -36,8 +38,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def capture(folder):
     """24 frames, with a phone's noise in depth and poses."""
-    phone = Phone(frames=24, colour_size=(320, 240), walk=Walk(distance=(0.8, 1.1)), seed=2)
-    return film(compile_model(*build(table_scene())), folder / "desk", phone)
+    return film(compile_model(*build(table_scene())), folder / "desk", PHONE)
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +232,54 @@ def test_two_scans_of_a_capture_give_the_same_scene(scanned, resumed, folder):
 
 def test_nothing_but_packs_is_left_beside_them(resumed, told, folder):
     assert sorted(os.listdir(folder)) == ["again", "desk", "desk.truth.json", "pack"]
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """The pack of the same film without its pictures, with two cousins."""
+    folder = tmp_path_factory.mktemp("bare")
+    model = compile_model(*build(table_scene()))
+    capture = film(model, folder / "desk", replace(PHONE, coloured=False))
+    report = scan(capture, folder / "pack", settings=Settings(voxel=VOXEL))
+    assert len(report.warnings) == 1
+    assert "no pictures" in report.warnings[0]
+    augment(folder / "pack", 2)
+    return pack.read(folder / "pack")
+
+
+def test_without_pictures_the_shapes_are_the_same(scanned, bare):
+    """Each of these things stands alone, so that colour helps to tell nothing apart."""
+    one, two = pack.load_scene(scanned), pack.load_scene(bare)
+    assert [a.name for a in one.assets] == [a.name for a in two.assets]
+    for a, b in zip(one.assets, two.assets, strict=True):
+        assert np.linalg.norm(a.position - b.position) < 0.001
+        assert np.abs(a.size - b.size).max() < 0.001
+        assert a.volume == pytest.approx(b.volume, rel=0.01)
+        assert a.support == b.support
+    heights = [[s.height for s in scene.supports] for scene in (one, two)]
+    assert heights[0] == pytest.approx(heights[1], abs=0.001)
+
+
+def test_without_pictures_colours_are_plain_and_said_to_be_made_up(bare):
+    assert any("made-up colours" in w for w in bare.quality.warnings)
+    assert "colour_offset_mm" not in bare.quality.checks
+    scene = pack.load_scene(bare)
+    textures = [a.visual.texture for a in scene.assets]
+    plain = [np.unique(t.reshape(-1, 3), axis=0) for t in textures if t is not None]
+    assert [len(colours) for colours in plain] == [1] * len(scene.assets)
+    assert len(np.unique(np.concatenate(plain), axis=0)) == len(scene.assets)
+    assert scene.background is not None
+    assert scene.background.texture is not None
+    assert np.ptp(scene.background.texture, axis=2).max() <= 1
+
+
+def test_without_pictures_the_pack_opens_and_keeps_its_contract(bare):
+    assert pack.check(bare.path) == []
+    model = mujoco.MjModel.from_xml_path(str(bare.path / "model.xml"))
+    assert score.rest(model, 0.5).drift.max() < 0.002
+    for entry in bare.objects:
+        material = model.mat(model.geom(f"{entry.name}_visual").matid[0])
+        assert (material.texid >= 0).any()
 
 
 @pytest.mark.slow

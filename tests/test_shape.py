@@ -14,7 +14,7 @@ from cousins.reconstruct.depth import clean
 from cousins.segment.geometric import Segment
 from cousins.shape.background import _triangulate, background
 from cousins.shape.carve import Carving, Grid, decimate, extract
-from cousins.shape.texture import Baker, lay_out, merge, paint, paint_vertices, unwrap
+from cousins.shape.texture import Baker, lay_out, matte, merge, paint, paint_vertices, unwrap
 from cousins.types import Mesh, Support
 from examples import ell
 
@@ -179,6 +179,18 @@ def test_colours_of_vertices_are_spread_over_faces():
     painted = paint_vertices(mesh, by_position(mesh)(mesh.vertices) / 255)
     points, uv = inner_points(mesh, painted.uv)
     assert np.quantile(np.abs(lookup(painted, uv) - by_position(mesh)(points)), 0.9) < 16
+
+
+def test_matte_colours_are_plain_and_told_apart():
+    colours = []
+    for index in range(12):
+        painted = matte(MESHES["ell"], index)
+        _, uv = inner_points(painted, painted.uv)
+        seen = lookup(painted, uv)
+        assert (seen == seen[0]).all()
+        colours.append(seen[0].astype(int))
+    apart = np.abs(np.array(colours)[:, None] - colours).sum(-1) + 1000 * np.eye(12)
+    assert apart.min() > 20
 
 
 def test_merged_meshes_keep_their_colours():

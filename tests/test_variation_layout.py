@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import examples
 from cousins.errors import PackError
-from cousins.polygons import clear, gap, inset, outline, turned
+from cousins.polygons import clear, gap, inset, outline, signed_area, turned
 from cousins.types import Scene, Support, Wall
 from cousins.variation import layout
 from cousins.variation.shapes import bank
@@ -53,6 +53,15 @@ def test_an_outline_holds_its_points_and_little_more(points):
     around = outline(points)
     assert (inset(points, around) > -1e-9).all()
     assert np.ptp(around, axis=0).max() <= 1.02 * np.linalg.norm(np.ptp(points, axis=0)) + 1e-9
+
+
+@given(clouds, numbers, numbers)
+def test_the_sign_of_an_area_tells_which_way_round_it_goes(points, x, y):
+    around = outline(points)
+    size = signed_area(around)
+    assert size >= 0
+    assert signed_area(around[::-1] + [x, y]) == pytest.approx(-size, abs=1e-9)
+    assert signed_area(2 * around) == pytest.approx(4 * size, abs=1e-9)
 
 
 @given(clouds, clouds, numbers, numbers)
