@@ -71,6 +71,36 @@ def test_a_thin_bowl_keeps_its_rim_and_its_thin_wall():
     assert off(thing, mesh.triangles_center).mean() < 0.0015
 
 
+def test_a_thin_blade_stays_on_its_higher_handle():
+    """What stands upright from the table is told by height alone: the blade does not reach it."""
+    blade = trimesh.creation.box(bounds=[(-0.05, -0.035, 0), (0.05, 0.035, 0.006)])
+    handle = trimesh.creation.box(bounds=[(0.03, -0.01, 0), (0.2, 0.01, 0.014)])
+    thing = standing(trimesh.util.concatenate([blade, handle]))
+    [mesh] = carved([thing])
+    assert np.abs(mesh.bounds - thing.bounds).max() < 0.004
+    assert off(thing, mesh.triangles_center).mean() < 0.0015
+    tip = mesh.vertices[mesh.vertices[:, 0] < thing.bounds[0, 0] + 0.05]
+    assert np.ptp(tip[:, 1]) == pytest.approx(0.07, abs=0.006)
+
+
+def test_few_rays_do_not_free_what_all_others_hide():
+    """As where a mirror-like spot gives depth from beyond it now and then."""
+    thing = standing(trimesh.creation.cylinder(0.04, 0.1, sections=64))
+    poses = around((0, 0, TABLE + 0.04), 48, 0.6, (28.0, 55.0))
+    shots = [smeared(s) for s in filmed([thing, plane(LOW, HIGH, TABLE, 0.1)], poses)]
+    for shot in shots[:2]:
+        h, w = shot.depth.shape
+        shot.depth[h // 2 - 6 : h // 2 + 6, w // 2 - 6 : w // 2 + 6] += 0.03
+    grid = Grid(segments([thing])[0], Carving())
+    for shot in shots:
+        depth, camera = sharp(shot)
+        grid.add(depth, camera, shot.world_from_camera)
+    signed, _ = grid.evidence()
+    deep = (off(thing, grid.centres) > 0.006) & thing.contains(grid.centres)
+    assert deep.sum() > 1000
+    assert (signed.ravel()[deep] > 0).sum() < 20  # of a hole with over a thousand
+
+
 def test_a_plate_of_5_mm_is_5_mm_thick():
     thing = standing(trimesh.creation.cylinder(0.08, 0.005, sections=64))
     [mesh] = carved([thing])

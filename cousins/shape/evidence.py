@@ -24,7 +24,8 @@ IN_FRONT = 0.005  # of a wall: so near to it, it cannot be told from what stands
 class Carving:
     """How a segment is carved. Lengths in metres.
 
-    cells: voxels along the longest side; the voxel stays within least..most.
+    cells: along the side of a cube of as many voxels as a thing gets, long and thin or not; the
+    voxel stays within least..most.
     truncation: signed distances are kept to within this of a surface; a ray says nothing of what
     lies more than `behind` behind its end. Where depth is too rough for thin walls, both are
     `coarse`.
@@ -33,9 +34,10 @@ class Carving:
     foot: the shape's section at this height is carried down to the support, where depth of the
     thing and of what it stands on cannot be told apart.
     min_views: a voxel counts as seen in so many frames; where the depth's noise is over `quiet`,
-    in up to share_of_views of those in which the best-seen voxels were: there a stray ray neither
-    carves nor builds. A side of a wall counts as seen in `few` of all views, and a view is of the
-    far side where it looks along its normal by more than the cosine `beyond`.
+    in up to share_of_views of those in which the best-seen voxels were, and always in more than the
+    share `stray` of those that looked its way: a stray ray neither carves nor builds. A side of a
+    wall counts as seen in `few` of all views, and a view is of the far side where it looks along
+    its normal by more than the cosine `beyond`.
     symmetry: whether the unseen side is completed by the thing's own symmetry.
     """
 
@@ -51,6 +53,7 @@ class Carving:
     hull_margin: float = 0.004
     min_views: float = 2.0
     share_of_views: float = 0.1
+    stray: float = 0.05
     few: float = 0.03
     beyond: float = 0.25
     quiet: float = 0.0005
@@ -80,6 +83,7 @@ class Grid:
     distance: NDArray[np.float32] = field(init=False)
     weight: NDArray[np.float32] = field(init=False)
     views: NDArray[np.float32] = field(init=False)
+    hidden: NDArray[np.float32] = field(init=False)
     completed: str | None = field(init=False, default=None)
     lost: str | None = field(init=False, default=None)
 
@@ -89,7 +93,8 @@ class Grid:
             points.min(0), points.max(0))  # fmt: skip
         low[2] = self.segment.base
         least = min(s.most, max(s.least, 2.5 * self.segment.noise))
-        self.voxel = float(np.clip((high - low).max() / s.cells, least, s.most))
+        volume = float(np.prod(high - low + 2 * s.hull_margin + 6 * least))
+        self.voxel = float(np.clip(volume ** (1 / 3) / s.cells, least, s.most))
         margin = s.hull_margin + 3 * self.voxel
         low, high = low - margin, high + margin
         # The support's surface falls between two layers of voxels.
@@ -102,6 +107,7 @@ class Grid:
         self.distance = np.zeros((2, len(index)), np.float32)
         self.weight = np.zeros((2, len(index)), np.float32)
         self.views = np.zeros((2, len(index)), np.float32)
+        self.hidden = np.zeros(len(index), np.float32)
         mine, nearest = self._nearest(points)
         self.normals = self.segment.normals[nearest].astype(np.float32)
         # Below the lowest of the points it is the support that is seen.
@@ -168,6 +174,7 @@ class Grid:
         d = depth[(v + 0.5).astype(np.int32), (u + 0.5).astype(np.int32)]
         signed = d - z
         use = (d > 0) & (signed > -behind)
+        self.hidden[index[(d > 0) & ~use]] += 1
         index, signed, z = index[use], signed[use], z[use]
         # From the voxel to the camera, by depth: of length 1 along the optical axis.
         way = (pose[:3, 3].astype(np.float32) - self.centres[index]) / z[:, None]
@@ -193,7 +200,8 @@ class Grid:
         views = self.views.sum(0)
         often = np.percentile(views[views > 0], 90) if views.any() else 0.0
         share = s.share_of_views * np.clip(self.segment.noise / s.quiet - 1, 0, 1)
-        seen = views >= max(s.min_views, share * often)
+        least = np.maximum(max(s.min_views, share * often), s.stray * (views + self.hidden))
+        seen = views >= least
         mean = self.distance / np.maximum(self.weight, 1e-6)
         one = self.distance.sum(0) / np.maximum(self.weight.sum(0), 1e-6)
         both = (self.views > np.maximum(s.min_views, s.few * views)).all(0)

@@ -15,6 +15,8 @@ ASIDE = 0.0008  # a floor inside a ring is no table where it lies this much over
 SHELL = 0.3  # of the seen surface, at which a thing counts as made of thin walls
 DEEP = 0.85  # of the truncation: that far in, a signed distance says no more than inside
 SKIN = 0.4  # of a wall: what is no deeper than that is wall however it was seen
+LEVEL = 0.8  # a normal's least z on what is level
+SKIRT = 0.008  # as far as depth is smeared round the foot of a thing, m
 BACK = 0.010  # a wall that is free this far behind its surface is thin, m
 
 
@@ -93,23 +95,46 @@ def _on_foot(grid: Grid, signed: Array, seen: np.ndarray) -> Array:
 
     A bowl or a mug whose section is a ring keeps its bottom.
     """
-    s, noise, base = grid.settings, grid.segment.noise, grid.segment.base
+    noise, base = grid.segment.noise, grid.segment.base
     height = grid.origin[2] + np.arange(grid.shape[2]) * grid.voxel - base
-    top = float((grid.segment.points[:, 2] - base).max())
-    foot = max(s.foot, 12 * noise)
-    k = int(np.searchsorted(height, min(foot, 0.5 * top)))
-    # Of a sheet at half its height, where its smeared edge runs.
-    part = (height[k] - 0.5 * top) / grid.voxel if 0.5 * top < foot else 0.0
-    section = (1 - part) * signed[:, :, k : k + 1] + part * signed[:, :, k - 1 : k]
+    foot = _foot(grid)
+    at = np.clip((foot + base - grid.origin[2]) / grid.voxel, 0, grid.shape[2] - 1.001)[:, :, None]
+    lower = at.astype(int)
+    section = (1 - at + lower) * np.take_along_axis(signed, lower, 2)
+    section += (at - lower) * np.take_along_axis(signed, lower + 1, 2)
+    k = int(np.searchsorted(height, foot.max()))
     below = signed[:, :, :k]
     low = height[None, None, :k]
     plainly = min(max(0.002, 4 * noise), 0.8 * grid.truncation)
     free = seen[:, :, :k] & (below > plainly) & (low > max(0.003, 5 * noise))
-    carried = np.where(free, below, section)
+    carried = np.where(low > foot[:, :, None], below, np.where(free, below, section))
     floor = _floor(grid, signed[:, :, : k + 1], seen[:, :, : k + 1], height[: k + 1])
     carried = np.minimum(carried, low - floor[:, :, None])
     whole = np.concatenate([carried, signed[:, :, k:]], axis=2)
     return np.maximum(whole, -height[None, None])
+
+
+def _foot(grid: Grid) -> Array:
+    """(x, y) up to which height a shape stands upright on its base, m.
+
+    Of what is lower than two such feet it is half the height, where its smeared edge runs: of a
+    sheet all over, of a spatula's blade, though its handle is higher.
+    """
+    from scipy.ndimage import grey_dilation
+
+    s, segment = grid.settings, grid.segment
+    height = segment.points[:, 2] - segment.base
+    column = np.unravel_index(grid.at(segment.points), grid.shape)[:2]
+    top = np.zeros(grid.shape[:2])
+    np.maximum.at(top, column, height)
+    level = np.zeros(grid.shape[:2])
+    up = segment.normals[:, 2] > LEVEL
+    np.maximum.at(level, tuple(c[up] for c in column), height[up])
+    # Beside something higher depth smears a skirt, which slopes.
+    reach = 2 * int(np.ceil(SKIRT / grid.voxel)) + 1
+    near = np.asarray(grey_dilation(top, (reach, reach)))
+    top = np.where(level > 0, level, np.where(near > 0, near, height.max()))
+    return np.minimum(max(s.foot, 12 * segment.noise), top / 2)
 
 
 def _floor(grid: Grid, signed: Array, seen: np.ndarray, height: Array) -> Array:

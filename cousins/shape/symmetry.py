@@ -24,6 +24,7 @@ MIRRORED = 0.92
 CONFIRMED = 0.3, 0.4  # shares of all images that must: turned, mirrored
 TRIED = 1200  # points
 USUAL = 0.7  # quantile of what was seen round an axis that counts
+RING = 0.25  # share of a ring that must be seen: a few stray voxels are no witness for it
 EVEN = 0.7  # share of the points on the sides whose radius is their height's
 SUNK = 0.005  # m: what is turned about a level axis reaches no deeper below the base
 SIDE = 0.9  # cosine to the axis below which a normal is a side's
@@ -183,8 +184,7 @@ def _by_revolution(
     for group in np.split(np.arange(len(index)), starts[1:]):
         k = flat[index[group[0]]]
         table[k] = np.quantile(values[group], USUAL)
-        # One stray voxel is no witness for a whole ring.
-        enough[k] = len(group) >= 0.1 * every[k]
+        enough[k] = len(group) >= RING * every[k]
     sure = map_coordinates(enough.reshape(shape), cell.T, order=1, mode="nearest")
     total = map_coordinates((table * enough).reshape(shape), cell.T, order=1, mode="nearest")
     known = sure > 0.5
