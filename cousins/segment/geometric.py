@@ -149,7 +149,7 @@ class Geometric:
             means(v, cells) for v in (raised.points, raised.normals, raised.colours)
         )
         normals = smoothed(points, unit(raw), self.smooth)
-        labels, seams = parted(points, normals, raw, colours, self.patch, self.gap)
+        labels, seams = parted(points, normals, raw, colours, self.patch, self.gap, limits.seam)
         height, bare = means(np.column_stack([raised.height, raised.bare]), cells).T
         parts = Parts(points, normals, np.bincount(cells), height, bare > 0.5, labels, seams)
         return cells, objects(parts, limits)

@@ -23,6 +23,9 @@ ROUNDS = 4  # of moving the patches' centres: more change little
 CREASE = np.radians(12.0)  # a border that bends inwards by more parts, as in Stein et al. 2014
 ALIKE = 0.5  # squared difference of normals that are smoothed into one another: 40 degrees
 UNSURE = 0.3  # the affinity of two patches whose normals tell nothing
+LEVELS = 0.002  # m between levels at which a part may be cut
+LEAST_SIDE = 0.05  # of a part's points must lie below such a level, and above it
+LEAST_RISE = 0.010  # m of a part below such a level: depth is smeared round its foot
 STEP = np.radians(20.0)  # neighbours one above the other, seen so from their common normal
 
 
@@ -171,13 +174,16 @@ def unit(vectors: Array) -> Array:
 
 
 def parted(
-    points: Array, normals: Array, raw: Array, colours: Array, size: float, gap: float
+    points: Array, normals: Array, raw: Array, colours: Array, size: float, gap: float, seam: float
 ) -> tuple[np.ndarray, Borders]:
     """(n,) labels of the parts of a surface, and the parts' borders.
 
     Where one layout of patches cuts hangs on where their seeds happen to lie. So several are tried:
     what most of them cut is cut (cluster ensembles, Strehl and Ghosh 2002; average linkage of the
-    share that agrees, Fred and Jain 2005). raw (n, 3): normals before they were smoothed.
+    share that agrees, Fred and Jain 2005). Two boxes one on the other that are flush on one side
+    grow together there all the same; but the seam of what is stacked is level: where the mean
+    affinity all round one is less than `seam`, it is cut. raw (n, 3): normals before they were
+    smoothed.
     """
     found = []
     for k in range(LAYOUTS):
@@ -185,8 +191,51 @@ def parted(
         edges = borders(points, normals, colours, patch, gap, trusted(raw, patch))
         found.append((patch, edges, agglomerate(int(patch.max()) + 1, edges)))
     whole = _agreed(points, np.column_stack([part[patch] for patch, _, part in found]), gap)
+    whole = _cut_level(points, whole, [(patch, edges) for patch, edges, _ in found], seam)
     seams = [edges.between(_commonest(patch, whole)) for patch, edges, _ in found]
     return whole, _together(seams)
+
+
+def _cut_level(
+    points: Array, whole: np.ndarray, found: list[tuple[np.ndarray, Borders]], seam: float
+) -> np.ndarray:
+    """Labels (n,) with each part cut at the level where that is best, until none is under `seam`.
+
+    found: layouts of patches (n,) and the patches' borders.
+    """
+    every = [(patch, edges, means(points[:, 2:], patch)[:, 0]) for patch, edges in found]
+    whole, todo = whole.copy(), list(range(int(whole.max(initial=-1)) + 1))
+    while todo:
+        part = todo.pop()
+        mine = whole == part
+        within = []
+        for patch, edges, height in every:
+            inside = (_commonest(patch, whole) == part)[edges.pairs].all(1)
+            ends = np.sort(height[edges.pairs[inside]], axis=1)
+            within.append(np.column_stack([ends, edges.weight[inside], edges.affinity[inside]]))
+        level = _worst_level(points[mine, 2], np.concatenate(within), seam)
+        if level is not None:
+            whole[mine & (points[:, 2] > level)] = whole.max() + 1
+            todo += [part, int(whole.max())]
+    return whole
+
+
+def _worst_level(heights: Array, borders: Array, seam: float) -> float | None:
+    """The lowest level at which borders (e, 4: lower end, upper end, weight, affinity) are worst,
+    if their mean is less than `seam` there; of points at heights (n,) enough must lie on each side.
+    """
+    low, high = np.quantile(heights, [LEAST_SIDE, 1 - LEAST_SIDE])
+    levels = np.arange(max(low, heights.min() + LEAST_RISE), high, LEVELS)
+    if not len(levels):
+        return None
+    first, last = np.searchsorted(levels, borders[:, :2].T)
+    crossing = np.zeros((len(levels) + 1, 2))
+    for values, column in ((borders[:, 2], 0), (borders[:, 2] * borders[:, 3], 1)):
+        np.add.at(crossing[:, column], first, values)
+        np.add.at(crossing[:, column], last, -values)
+    weight, total = np.cumsum(crossing[:-1], axis=0).T
+    mean = np.where(weight > 0, total / np.maximum(weight, 1e-9), np.inf)
+    return float(levels[mean.argmin()]) if mean.min() < seam else None
 
 
 def _agreed(points: Array, labels: np.ndarray, gap: float) -> np.ndarray:

@@ -22,6 +22,8 @@ SLENDER = 0.055  # a limb's section is smaller, m
 ENCLOSED = 0.75  # of a pit's rim: a notch, as an L has, is half open
 NARROW, SHORT = 0.025, 0.09  # a piece of a thing has smaller sides, m: a pen is longer
 CLINGS = 0.6  # the share of a small part near another that makes it a piece of that
+OFF_AXIS = 0.12  # of its radius, as far as a round part's normals miss its axis: 7 degrees
+ROUND = 0.3  # share of a part that must stand upright for that
 NEAR = 0.012  # what is nearer than this touches, m
 
 
@@ -30,13 +32,11 @@ class Limits:
     """When a part is an object; what it takes grows with the depth's noise.
 
     least: points. noise: m. lift: height of its lowest points if it stands on the support, m.
-    tie: two that touch are one if the mean affinity over their border is more.
     """
 
     least: int
     noise: float
     lift: float = 0.02
-    tie: float = -0.3
 
     @property
     def rise(self) -> float:
@@ -44,19 +44,19 @@ class Limits:
         return max(0.005, 4 * self.noise)
 
     @property
-    def coaxial(self) -> float:
-        """How far two round parts' axes lie apart if they are one thing, m."""
-        return max(0.003, 3 * self.noise)
-
-    @property
     def least_upper(self) -> float:
         """The longest side of the least thing that is told from what it lies on, m."""
         return max(0.02, 30 * self.noise)
 
     @property
-    def tie_upper(self) -> float:
-        """As tie, of a thing and the one that it stands on: a ring's whole length tells more."""
+    def tie(self) -> float:
+        """Two that touch are one if the mean affinity over their border is more."""
         return max(-0.2, -0.1 - 500 * max(0.0, self.noise - 0.0004))
+
+    @property
+    def seam(self) -> float:
+        """As tie, of what grew together: the worst of many levels is bad by chance."""
+        return 2 * self.tie
 
     @property
     def alike(self) -> float:
@@ -167,7 +167,7 @@ def _owner(parts: Parts, a: int, limits: Limits) -> int | None:
             if size[b] > size[a] / 10 and rests_on(parts, a, b, limits)]  # fmt: skip
     piece = small or _hollow(parts, a)
     for b, tie in held:
-        one = tie > limits.tie_upper or _one_axis(parts, a, b, limits.coaxial)
+        one = tie > limits.tie or _one_axis(parts, a, b, limits.noise)
         inner = not content and _beside_itself(parts, a, b)
         if piece or one or inner or _alike(parts, a, b) > limits.alike:
             return b
@@ -218,13 +218,16 @@ def _hollow(parts: Parts, a: int) -> bool:
 def _open_above(parts: Parts, a: int, b: int) -> bool:
     """Whether part a is seen from above as a whole: no wall, and part b is not over it."""
     mine, theirs = (np.flatnonzero(parts.labels == k) for k in (a, b))
-    if _hollow(parts, a) or np.mean(parts.normals[mine, 2] > LEVEL) < 0.25:
+    if _hollow(parts, a):
         return False
     cells = np.floor(parts.points[np.concatenate([mine, theirs]), :2] / CELL).astype(int)
     cell = np.unique(cells, axis=0, return_inverse=True)[1].ravel()
+    own, level = cell[: len(mine)], parts.normals[mine, 2] > LEVEL
+    if len(np.unique(own[level])) < 0.25 * len(np.unique(own)):
+        return False
     top = np.full(cell.max() + 1, -np.inf)
     np.maximum.at(top, cell[len(mine) :], parts.points[theirs, 2])
-    return bool(np.mean(top[cell[: len(mine)]] > parts.points[mine, 2] + NEAR) < 0.3)
+    return bool(np.mean(top[own] > parts.points[mine, 2] + NEAR) < 0.3)
 
 
 def rests_on(parts: Parts, a: int, b: int, limits: Limits) -> bool:
@@ -349,26 +352,30 @@ def _alike(parts: Parts, a: int, b: int) -> float:
     return both / max(areas - both, 1e-9)
 
 
-def _one_axis(parts: Parts, a: int, b: int, reach: float) -> bool:
-    """Whether two parts are turned about one upright axis."""
+def _one_axis(parts: Parts, a: int, b: int, noise: float) -> bool:
+    """Whether two parts are turned about one upright axis, as a bottle and its neck."""
     found = [_axis(parts.points[m], parts.normals[m])
              for m in (parts.labels == a, parts.labels == b)]  # fmt: skip
-    (centre_a, off_a), (centre_b, off_b) = found
-    return bool(max(off_a, off_b) < reach and np.linalg.norm(centre_a - centre_b) < reach)
+    (one, radius, off), (other, larger, out) = found
+    # Normals are off by some degrees, and miss by as much of the radius.
+    reach = max(0.003, 3 * noise, OFF_AXIS * max(radius, larger))
+    return bool(max(off, out) < reach and np.linalg.norm(one - other) < reach)
 
 
-def _axis(points: Array, normals: Array) -> tuple[Array, float]:
-    """Where the normals of what stands upright meet, seen from above, and how far they miss, m."""
+def _axis(points: Array, normals: Array) -> tuple[Array, float, float]:
+    """Where the normals of what stands upright meet, seen from above, how far from there that is,
+    and how far they miss, m: without end for what is not turned."""
     upright = np.abs(normals[:, 2]) < 0.8
     p, n = points[upright, :2], unit(normals[upright, :2])
-    if len(p) < 20:
-        return np.zeros(2), np.inf
+    if len(p) < max(20, ROUND * len(points)):
+        return np.zeros(2), 0.0, np.inf
     across = np.column_stack([-n[:, 1], n[:, 0]])
     if np.linalg.eigvalsh(across.T @ across / len(p))[0] < 0.1:
-        return np.zeros(2), np.inf  # one face: its normals do not meet
+        return np.zeros(2), 0.0, np.inf  # one face: its normals do not meet
     offset = np.einsum("ij,ij->i", across, p)
     centre = np.linalg.lstsq(across, offset, rcond=None)[0]
-    return centre, float(np.sqrt(np.mean((across @ centre - offset) ** 2)))
+    radius = np.median(np.linalg.norm(p - centre, axis=1))
+    return centre, float(radius), float(np.sqrt(np.mean((across @ centre - offset) ** 2)))
 
 
 def relations(parts: Parts, labels: list[int], limits: Limits) -> list[int | None]:
