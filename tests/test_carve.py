@@ -54,9 +54,9 @@ def carved(things, bases=None, shots=None):
         others = [s.points for s in seen if s is not one] or [np.zeros((0, 3))]
         grids.append(Grid(one, Carving(symmetry=False), np.concatenate(others)))
     for shot in shots:
-        depth, camera = sharp(shot)
+        depth, camera, trust = sharp(shot)
         for grid in grids:
-            grid.add(depth, camera, shot.world_from_camera)
+            grid.add(depth, camera, shot.world_from_camera, trust)
     meshes = [extract(grid)[0] for grid in grids]
     return [trimesh.Trimesh(m.vertices, m.faces, process=False) for m in meshes]
 
@@ -127,7 +127,7 @@ def test_an_edge_runs_where_it_ran_before_it_was_smeared(where):
     part = np.clip(np.arange(48) + 0.5 - where, 0, 1)  # of each pixel, behind the edge
     depth = np.tile(0.6 + 0.002 * np.arange(48) + 0.25 * part, (36, 1)).astype(np.float32)
     frame = Frame(0, 0.0, np.eye(4), depth, camera, np.zeros((36, 48, 3), np.uint8), camera)
-    got, fine = sharp(smeared(frame))
+    got, fine, _ = sharp(smeared(frame))
     columns = (np.arange(fine.width) + 0.5) * 48 / fine.width - 0.5
     truth = 0.6 + 0.002 * columns + 0.25 * (columns > where)
     row = got[got.shape[0] // 2]
@@ -154,6 +154,7 @@ def test_a_neck_that_was_nearly_lost_holds_its_ends_together(apart, whole):
 
 def test_without_confidence_depth_is_only_cleaned():
     [frame] = filmed([standing(trimesh.creation.box((0.1, 0.1, 0.1)))], POSES[:1])
-    got, camera = sharp(frame)
+    got, camera, trust = sharp(frame)
     assert camera == frame.depth_intrinsics
     assert np.array_equal(got, clean(frame))
+    assert (trust == 1).all()
