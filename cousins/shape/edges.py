@@ -17,7 +17,9 @@ from cousins.types import Array, Frame, Intrinsics
 STEP = 0.015  # front and back lie at least this far apart at an edge, m
 RIDGE = 0.010  # a thin thing's pixels are nearer than those on both sides by this, m
 REACH = 3  # pixels, as far as an edge is smeared
-AT_EDGE = 0.04  # of a pixel's worth: its depth is off by some five times as much there
+# What a pixel counts, by the square of how much farther off its depth is than away from any edge:
+AT_EDGE = 0.04  # five times, where it is made up of both sides
+UNSURE = 0.2  # twice and more, where the phone itself is not sure of it
 FINE = 640  # columns that a sharp image has at least
 
 
@@ -54,7 +56,8 @@ def sharp(
     far = cv2.dilate(sure, kernel)
     near = cv2.erode(np.where(sure > 0, sure, np.inf).astype(np.float32), kernel)
     band = np.argwhere((sure == 0) & (raw > 0) & (far - near > STEP))
-    trust = np.ones_like(smooth)
+    trust = np.where(frame.confidence < 2, np.float32(UNSURE), np.float32(1))
+    trust = np.asarray(cv2.resize(trust, size, interpolation=cv2.INTER_NEAREST), np.float32)
     if not len(band):
         return smooth, camera, trust
     front, back, middle = _sides(sure, band)

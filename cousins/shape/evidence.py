@@ -193,9 +193,13 @@ class Grid:
         cosine /= np.linalg.norm(way, axis=1)
         side = (cosine < -self.settings.beyond).astype(np.int8)
         cosine = np.maximum(np.abs(cosine), 0.1)
-        step = np.clip(signed * cosine / truncation, -1, 1) * (BINS // 2)
-        step = np.rint(step).astype(np.int8) + BINS // 2
-        self.counts[side, step, index] += worth * cosine if self.fine else worth
+        worth = worth * cosine if self.fine else worth
+        # Shared by the two bins beside it, so that few views tell of less than a bin.
+        place = (np.clip(signed * cosine / truncation, -1, 1) + 1) * (BINS // 2)
+        below = np.minimum(place.astype(np.int8), BINS - 2)
+        part = place - below
+        self.counts[side, below, index] += worth * (1 - part)
+        self.counts[side, below + 1, index] += worth * part
         self.cosines[side, index] += cosine
         self.views[side, index] += 1
 

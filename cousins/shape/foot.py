@@ -12,7 +12,8 @@ from cousins.types import Array
 
 GAP = 0.008  # in the ring of a wall that still goes round a floor, m
 ASIDE = 0.0008  # a floor inside a ring is no table where it lies this much over it, m
-SHELL = 0.12  # of the seen surface, at which a thing counts as made of thin walls
+SHELL = 0.12  # of the seen surface, at which a thing counts as made of thin walls: what is solid
+# is next to never seen free behind it, and of a bowl that is filmed from one side but a part is
 DEEP = 0.85  # of the truncation: that far in, a signed distance says no more than inside
 SKIN = 0.4  # of a wall: what is no deeper than that is wall however it was seen
 BACK = 0.010  # a wall that is free this far behind its surface is thin, m
@@ -116,7 +117,8 @@ def _on_foot(grid: Grid, signed: Array, seen: np.ndarray, thin: bool) -> Array:
 def _floor(grid: Grid, signed: Array, seen: np.ndarray, height: Array, thin: bool) -> Array:
     """(x, y) height of the bottom of a bowl or a mug over its base, m; -inf where there is none.
 
-    It is what is seen inside of a ring, where that lies higher than the support round it.
+    It is what is seen inside of a ring, where that lies higher than the support round it; of a
+    thin-walled thing whose ring is broken, what lies within the hull of its foot and was not seen.
     """
     from scipy.ndimage import binary_opening, binary_propagation, label, median_filter
 
@@ -138,31 +140,34 @@ def _floor(grid: Grid, signed: Array, seen: np.ndarray, height: Array, thin: boo
     if (known & ~hull).any():
         top = top - float(np.median(top[known & ~hull]))  # the support just outside
     hull = _within(section, int(np.ceil(GAP / grid.voxel)))
-    broken = thin and not (hull & ~section).any()  # of its wall much is hidden
+    broken = thin and not (hull & ~section).any()  # much of its wall is hidden
     if broken:
-        hull = _hull_mask(_low(grid, 2 * height[-1]))
+        hull = _hull_mask(_low(grid, 2 * float(height[-1])))
     # What is left of it is no wider than the smear at the foot of a wall: opened away.
     width = max(2, int(0.006 / grid.voxel))
     cores, count = cast("tuple[Array, int]", label(binary_opening(known & hull, iterations=width)))
-    floor = np.zeros_like(known)
+    floor = np.zeros(known.shape, np.bool_)
     for i in range(1, count + 1):
         if np.median(top[cores == i]) > max(ASIDE, 1.5 * grid.segment.noise):
             floor |= cores == i
     if not count or (broken and not floor.any()):  # nobody saw so deep into it
-        floor = binary_opening(hull & ~section & ~(known & broken), iterations=width)
+        unseen = hull & ~section & ~(known & broken)
+        floor = np.asarray(binary_opening(unseen, iterations=width), np.bool_)
     # As far as the walls, and on where it is hidden.
-    floor = np.asarray(binary_propagation(floor, mask=hull & ~section))
-    level = float(np.median(top[floor & known])) if (floor & known).any() else 0.0
-    thick = np.maximum(np.where(known & (top > level / 2), top, level), 2 * grid.voxel)
-    return np.where(floor, thick, none)
+    floor = np.asarray(binary_propagation(floor, mask=hull & ~section), np.bool_)
+    told = top[floor & known]
+    level = float(np.median(told)) if len(told) else 0.0
+    thick = np.where(known & (top > level / 2), top, level)
+    # As thick as a wall, or smoothing would eat it.
+    return np.where(floor, np.maximum(thick, grid.settings.wall_voxels * grid.voxel), none)
 
 
 def _low(grid: Grid, height: float) -> np.ndarray:
     """(x, y) where points of the segment lie lower than `height` over its base."""
     points = grid.segment.points
-    mask = np.zeros(grid.shape, bool)
+    mask = np.zeros(grid.shape, np.bool_)
     mask.flat[grid.at(points[points[:, 2] < grid.segment.base + height])] = True
-    return mask.any(2)
+    return np.asarray(mask.any(2))
 
 
 def _within(ring: np.ndarray, gap: int) -> np.ndarray:
