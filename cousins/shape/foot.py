@@ -12,8 +12,10 @@ from cousins.types import Array
 
 GAP = 0.008  # in the ring of a wall that still goes round a floor, m
 ASIDE = 0.0008  # a floor inside a ring is no table where it lies this much over it, m
-SHELL = 0.12  # of the seen surface, at which a thing counts as made of thin walls: what is solid
-# is next to never seen free behind it, and of a bowl that is filmed from one side but a part is
+# Of the seen surface, at which a thing counts as made of thin walls. What is solid is next to never
+# seen free behind it, and of a bowl filmed from one side but a part is; over the quiet noise stray
+# rays pass behind solids too.
+SHELL, NOISY_SHELL = 0.12, 0.3
 DEEP = 0.85  # of the truncation: that far in, a signed distance says no more than inside
 SKIN = 0.4  # of a wall: what is no deeper than that is wall however it was seen
 BACK = 0.010  # a wall that is free this far behind its surface is thin, m
@@ -42,7 +44,8 @@ def is_thin(grid: Grid, signed: Array, seen: np.ndarray) -> bool:
     s = grid.segment
     behind = grid.at(s.points - BACK * s.normals)
     free = seen.ravel()[behind] & (signed.ravel()[behind] > 0)
-    return grid.fine and float(free.mean()) > SHELL
+    least = SHELL if s.noise <= grid.settings.quiet else NOISY_SHELL
+    return grid.fine and float(free.mean()) > least
 
 
 def _far_in(grid: Grid, signed: Array, seen: np.ndarray) -> np.ndarray:
