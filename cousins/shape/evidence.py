@@ -211,8 +211,10 @@ class Grid:
         often = np.percentile(views[views > 0], 90) if views.any() else 0.0
         share = s.share_of_views * np.clip(self.segment.noise / s.quiet - 1, 0, 1)
         seen = views >= max(s.min_views, share * often)
-        middle = self.truncation * np.stack([_median(c) for c in self.counts])
-        one = self.truncation * _median(self.counts.sum(0))
+        # Over the quiet noise a thin thing is met by a minority: its rays would be outvoted.
+        middle_of = _median if self.segment.noise <= s.quiet else _mean
+        middle = self.truncation * np.stack([middle_of(c) for c in self.counts])
+        one = self.truncation * middle_of(self.counts.sum(0))
         both = (self.views > np.maximum(s.min_views, s.few * views)).all(0)
         both &= self.fine
         # Two sides less than a wall apart, or crossed, are set a wall apart.
@@ -227,6 +229,12 @@ class Grid:
         signed = np.where(both, sure * (middle.max(0) - shift) + (1 - sure) * one, one)
         signed = np.where(seen, signed, 0.0)
         return signed.reshape(self.shape), seen.reshape(self.shape)
+
+
+def _mean(counts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) means, from -1 to 1, of histograms (BINS, n); 0 where one is empty."""
+    total = np.linspace(-1, 1, BINS, dtype=np.float32) @ counts
+    return total / np.maximum(counts.sum(0), 1e-6)
 
 
 def _median(counts: NDArray[np.float32]) -> NDArray[np.float32]:
