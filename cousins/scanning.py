@@ -294,10 +294,10 @@ def carve_all(run: Run, world: World, segments: list[Segment]) -> list[Shape]:
         settings = replace(run.settings.carving, min_views=run.views(2))
         grids = [Grid(s, settings, _others(segments, s), world.walls) for s in segments]
         for frame in run.frames("carving", run.every):
-            depth, camera = sharp(frame, run.settings.max_range)
+            depth, camera, trust = sharp(frame, run.settings.max_range)
             pose = world.world_from_capture @ frame.world_from_camera
             for grid in grids:
-                grid.add(depth, camera, pose)
+                grid.add(depth, camera, pose, trust)
         out: dict[str, Any] = {}
         for i, grid in enumerate(grids):
             try:

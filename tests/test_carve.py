@@ -4,12 +4,16 @@ import cv2
 import numpy as np
 import pytest
 import trimesh
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from surfaces import TABLE, around, bowl, filmed, off, plane, standing
 
 from cousins.reconstruct.depth import clean
 from cousins.segment.geometric import Segment
 from cousins.shape.carve import Carving, Grid, _in_one_piece, extract
 from cousins.shape.edges import sharp
+from cousins.shape.evidence import BINS, _median
 from cousins.types import Frame, Intrinsics, Support
 
 LOW, HIGH = np.array([-0.3, -0.3]), np.array([0.3, 0.3])
@@ -54,9 +58,9 @@ def carved(things, bases=None, shots=None):
         others = [s.points for s in seen if s is not one] or [np.zeros((0, 3))]
         grids.append(Grid(one, Carving(symmetry=False), np.concatenate(others)))
     for shot in shots:
-        depth, camera = sharp(shot)
+        depth, camera, trust = sharp(shot)
         for grid in grids:
-            grid.add(depth, camera, shot.world_from_camera)
+            grid.add(depth, camera, shot.world_from_camera, trust)
     meshes = [extract(grid)[0] for grid in grids]
     return [trimesh.Trimesh(m.vertices, m.faces, process=False) for m in meshes]
 
@@ -93,8 +97,8 @@ def test_few_rays_do_not_free_what_all_others_hide():
         shot.depth[h // 2 - 6 : h // 2 + 6, w // 2 - 6 : w // 2 + 6] += 0.03
     grid = Grid(segments([thing])[0], Carving())
     for shot in shots:
-        depth, camera = sharp(shot)
-        grid.add(depth, camera, shot.world_from_camera)
+        depth, camera, trust = sharp(shot)
+        grid.add(depth, camera, shot.world_from_camera, trust)
     signed, _ = grid.evidence()
     deep = (off(thing, grid.centres) > 0.006) & thing.contains(grid.centres)
     assert deep.sum() > 1000
@@ -137,6 +141,8 @@ def test_a_ball_in_a_bowl_and_the_bowl_apart():
     assert round_.volume == pytest.approx(ball.volume, rel=0.15)
     assert hollow.volume < 1.7 * holder.volume
     assert not hollow.contains([ball.center_mass])[0]
+    # Where the ball hides the floor, it still is one.
+    assert hollow.contains([[x, 0, TABLE + 0.003] for x in (-0.03, -0.01, 0.01, 0.03)]).all()
 
 
 def test_what_is_thin_where_it_was_seen_is_thin_where_it_was_not():
@@ -157,13 +163,54 @@ def test_an_edge_runs_where_it_ran_before_it_was_smeared(where):
     part = np.clip(np.arange(48) + 0.5 - where, 0, 1)  # of each pixel, behind the edge
     depth = np.tile(0.6 + 0.002 * np.arange(48) + 0.25 * part, (36, 1)).astype(np.float32)
     frame = Frame(0, 0.0, np.eye(4), depth, camera, np.zeros((36, 48, 3), np.uint8), camera)
-    got, fine = sharp(smeared(frame))
+    got, fine, trust = sharp(smeared(frame))
     columns = (np.arange(fine.width) + 0.5) * 48 / fine.width - 0.5
     truth = 0.6 + 0.002 * columns + 0.25 * (columns > where)
     row = got[got.shape[0] // 2]
     clear = np.abs(columns - where) > 0.25
     assert (row[(columns > 12) & (columns < 30)] > 0).all()
     assert np.abs(row - truth)[clear & (columns > 12) & (columns < 30)].max() < 0.006
+    # What is made up of both sides counts for little.
+    counts = trust[trust.shape[0] // 2]
+    assert counts[np.abs(columns - where) < 0.5].max() < 0.1
+    assert (counts[(np.abs(columns - where) > 5) & (columns > 2) & (columns < 45)] == 1).all()
+
+
+@given(
+    arrays(np.float32, st.tuples(st.just(BINS), st.integers(1, 5)), elements=st.integers(0, 9)),
+    st.integers(0, 9),
+)
+def test_fewer_than_half_of_the_views_cannot_carve(counts, stray):
+    """However far they are off, the median stays among what the others saw."""
+    every = counts.sum(0)
+    ends = np.array([np.flatnonzero(c)[[0, -1]] if c.any() else (0, 0) for c in counts.T])
+    wrong = counts.copy()
+    wrong[-1] += np.minimum(stray, np.maximum(every - 1, 0))
+    middle = (_median(wrong) + 1) * (BINS // 2)
+    some = every > 0
+    assert (middle[some] >= ends[some, 0] - 0.51).all()
+    assert (middle[some] <= ends[some, 1] + 0.51).all()
+    assert (_median(counts)[~some] == 0).all()
+
+
+@pytest.mark.parametrize("size", [(0.3, 0.25, 0.03), (0.15, 0.15, 0.15), (0.3, 0.03, 0.03)])
+def test_a_flat_thing_gets_as_many_voxels_as_a_round_one(size):
+    grid = Grid(segments([standing(trimesh.creation.box(size))])[0], Carving(symmetry=False))
+    count = np.prod(grid.shape)
+    assert count < 1.1 * 64**3
+    assert count > 0.7 * 64**3 or grid.voxel == pytest.approx(0.002)
+
+
+def test_a_cup_keeps_its_floor_where_nobody_looked_in():
+    """From one side its foot is seen half the way round, and its floor not at all."""
+    outer = [(0.0, 0.0), (0.038, 0.0), (0.04, 0.09)]
+    thing = standing(trimesh.creation.revolve([*outer, (0.036, 0.09), (0.034, 0.004), (0, 0.004)]))
+    every = around((0, 0, TABLE + 0.05), 24, 0.6, (30.0, 50.0))
+    near = every[np.abs(np.arctan2(every[:, 1, 3], every[:, 0, 3])) < np.radians(70)]
+    shots = [smeared(s) for s in filmed([thing, plane(LOW, HIGH, TABLE, 0.1)], near)]
+    [mesh] = carved([thing], shots=shots)
+    assert mesh.contains([[x, 0, TABLE + 0.002] for x in (-0.02, 0.0, 0.02)]).all()
+    assert not mesh.contains([[x, 0, TABLE + 0.06] for x in (-0.01, 0.0, 0.01)]).any()
 
 
 def balls(apart, size=(60, 30, 30)):
@@ -184,6 +231,7 @@ def test_a_neck_that_was_nearly_lost_holds_its_ends_together(apart, whole):
 
 def test_without_confidence_depth_is_only_cleaned():
     [frame] = filmed([standing(trimesh.creation.box((0.1, 0.1, 0.1)))], POSES[:1])
-    got, camera = sharp(frame)
+    got, camera, trust = sharp(frame)
     assert camera == frame.depth_intrinsics
     assert np.array_equal(got, clean(frame))
+    assert (trust == 1).all()

@@ -17,11 +17,17 @@ from cousins.types import Array, Frame, Intrinsics
 STEP = 0.015  # front and back lie at least this far apart at an edge, m
 RIDGE = 0.010  # a thin thing's pixels are nearer than those on both sides by this, m
 REACH = 3  # pixels, as far as an edge is smeared
+# What a pixel counts, by the square of how much farther off its depth is than away from any edge:
+AT_EDGE = 0.04  # five times, where it is made up of both sides
+UNSURE = 0.2  # twice and more, where the phone itself is not sure of it
 FINE = 640  # columns that a sharp image has at least
 
 
-def sharp(frame: Frame, max_range: float = MAX_RANGE) -> tuple[NDArray[np.float32], Intrinsics]:
-    """Depth (h, w) cleaned and sharpened, 0 where unknown, and its camera: maybe a finer one.
+def sharp(
+    frame: Frame, max_range: float = MAX_RANGE
+) -> tuple[NDArray[np.float32], Intrinsics, NDArray[np.float32]]:
+    """Depth (h, w) cleaned and sharpened, 0 where unknown; its camera: maybe a finer one; and how
+    much each pixel counts (h, w), 1 for one away from any edge.
 
     A sensor that tells of no confidence is none that smears: structured light leaves shadows at
     an edge and jumps, and its depth is only cleaned.
@@ -30,7 +36,7 @@ def sharp(frame: Frame, max_range: float = MAX_RANGE) -> tuple[NDArray[np.float3
 
     depth = clean(frame, max_range)
     if frame.confidence is None:
-        return depth, frame.depth_intrinsics
+        return depth, frame.depth_intrinsics, np.ones_like(depth)
     raw = np.where(np.isfinite(frame.depth) & (frame.depth < max_range), frame.depth, 0)
     raw = raw.astype(np.float32)
     h, w = depth.shape
@@ -50,8 +56,10 @@ def sharp(frame: Frame, max_range: float = MAX_RANGE) -> tuple[NDArray[np.float3
     far = cv2.dilate(sure, kernel)
     near = cv2.erode(np.where(sure > 0, sure, np.inf).astype(np.float32), kernel)
     band = np.argwhere((sure == 0) & (raw > 0) & (far - near > STEP))
+    trust = np.where(frame.confidence < 2, np.float32(UNSURE), np.float32(1))
+    trust = np.asarray(cv2.resize(trust, size, interpolation=cv2.INTER_NEAREST), np.float32)
     if not len(band):
-        return smooth, camera
+        return smooth, camera, trust
     front, back, middle = _sides(sure, band)
     # Where between a pixel's centre and its neighbours' each of its finer pixels lies.
     part = (np.arange(times) + 0.5) / times - 0.5
@@ -65,7 +73,8 @@ def sharp(frame: Frame, max_range: float = MAX_RANGE) -> tuple[NDArray[np.float3
     thin = cv2.dilate(_ridges(raw).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     value[(between >= middle[:, None]) & thin[band[:, 0], band[:, 1]][:, None]] = 0
     smooth[rows, columns] = np.where(value > 0.1, value, 0)
-    return smooth, camera
+    trust[rows, columns] = AT_EDGE
+    return smooth, camera, trust
 
 
 def _ridges(raw: NDArray[np.float32]) -> np.ndarray:

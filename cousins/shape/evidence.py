@@ -1,8 +1,10 @@
 """What the frames say of a segment's voxels: free, at a surface, just behind one, or nothing.
 
-Near a surface a voxel has its signed distance (Curless and Levoy 1996), and the views from
-before the surface and from behind it are summed apart: their mean would lose a thin wall, of
-which each side is seen from its own half of the room.
+Near a surface a voxel has its signed distance (Curless and Levoy 1996): the median over the views
+and not the mean, for which one ray that slips past a rim outweighs two that met it (histograms, as
+in Zach 2008, "Fast and high quality fusion of depth maps"). Views from before the surface and from
+behind it are counted apart: together they would lose a thin wall, of which each side is seen from
+its own half of the room.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from cousins.segment.geometric import FINE, Segment
 from cousins.shape.axis import reach
 from cousins.types import Array, Intrinsics, Wall
 
+BINS = 9  # of signed distances within the truncation
 IN_FRONT = 0.005  # of a wall: so near to it, it cannot be told from what stands against it, m
 
 
@@ -80,8 +83,8 @@ class Grid:
     centres: NDArray[np.float32] = field(init=False)
     normals: NDArray[np.float32] = field(init=False)
     apart: NDArray[np.float32] | None = field(init=False, default=None)
-    distance: NDArray[np.float32] = field(init=False)
-    weight: NDArray[np.float32] = field(init=False)
+    counts: NDArray[np.float32] = field(init=False)
+    cosines: NDArray[np.float32] = field(init=False)
     views: NDArray[np.float32] = field(init=False)
     hidden: NDArray[np.float32] = field(init=False)
     completed: str | None = field(init=False, default=None)
@@ -104,8 +107,8 @@ class Grid:
         index = np.indices(self.shape, np.float32).reshape(3, -1).T
         self.centres = index * np.float32(self.voxel) + low.astype(np.float32)
         # By side: from where the nearest seen surface's normal points to, and from beyond.
-        self.distance = np.zeros((2, len(index)), np.float32)
-        self.weight = np.zeros((2, len(index)), np.float32)
+        self.counts = np.zeros((2, BINS, len(index)), np.float32)
+        self.cosines = np.zeros((2, len(index)), np.float32)
         self.views = np.zeros((2, len(index)), np.float32)
         self.hidden = np.zeros(len(index), np.float32)
         mine, nearest = self._nearest(points)
@@ -159,8 +162,15 @@ class Grid:
         """How thick the thinnest wall is made, m."""
         return max(self.settings.wall, self.settings.wall_voxels * self.voxel)
 
-    def add(self, depth: NDArray[np.float32], intrinsics: Intrinsics, pose: Array) -> None:
-        """Take in one frame: (h, w) cleaned depth, and world_from_camera (4, 4)."""
+    def add(
+        self,
+        depth: NDArray[np.float32],
+        intrinsics: Intrinsics,
+        pose: Array,
+        trust: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Take in one frame: (h, w) cleaned depth, world_from_camera (4, 4), and (h, w) how much
+        each pixel counts, all the same by default."""
         camera = np.linalg.inv(pose).astype(np.float32)
         k, truncation = intrinsics, self.truncation
         behind = self.settings.behind if self.fine else truncation
@@ -171,11 +181,13 @@ class Grid:
         index = np.flatnonzero((z > 0.05) & (u >= 0) & (v >= 0) & (u < k.width - 1)
                                & (v < k.height - 1))  # fmt: skip
         u, v, z = u[index], v[index], z[index]
-        d = depth[(v + 0.5).astype(np.int32), (u + 0.5).astype(np.int32)]
+        row, column = (v + 0.5).astype(np.int32), (u + 0.5).astype(np.int32)
+        d = depth[row, column]
+        worth = np.ones_like(d) if trust is None else trust[row, column]
         signed = d - z
         use = (d > 0) & (signed > -behind)
         self.hidden[index[(d > 0) & ~use]] += 1
-        index, signed, z = index[use], signed[use], z[use]
+        index, signed, z, worth = index[use], signed[use], z[use], worth[use]
         # From the voxel to the camera, by depth: of length 1 along the optical axis.
         way = (pose[:3, 3].astype(np.float32) - self.centres[index]) / z[:, None]
         if self.apart is not None:
@@ -183,14 +195,19 @@ class Grid:
             end = self.centres[index[hidden]] - way[hidden] * signed[hidden, None]
             own = np.ones(len(index), bool)
             own[hidden] = self.apart[self.at(end)] <= 0  # what another hides may be anything
-            index, signed, way = index[own], signed[own], way[own]
+            index, signed, way, worth = index[own], signed[own], way[own], worth[own]
         cosine = np.einsum("ij,ij->i", way, self.normals[index])
         cosine /= np.linalg.norm(way, axis=1)
         side = (cosine < -self.settings.beyond).astype(np.int8)
         cosine = np.maximum(np.abs(cosine), 0.1)
-        weight = cosine**3 if self.fine else np.ones_like(cosine)
-        self.distance[side, index] += weight * np.clip(signed * cosine, -truncation, truncation)
-        self.weight[side, index] += weight
+        worth = worth * cosine if self.fine else worth
+        # Shared by the two bins beside it, so that few views tell of less than a bin.
+        place = (np.clip(signed * cosine / truncation, -1, 1) + 1) * (BINS // 2)
+        below = np.minimum(place.astype(np.int8), BINS - 2)
+        part = place - below
+        self.counts[side, below, index] += worth * (1 - part)
+        self.counts[side, below + 1, index] += worth * part
+        self.cosines[side, index] += cosine
         self.views[side, index] += 1
 
     def evidence(self) -> tuple[Array, np.ndarray]:
@@ -202,19 +219,38 @@ class Grid:
         share = s.share_of_views * np.clip(self.segment.noise / s.quiet - 1, 0, 1)
         least = np.maximum(max(s.min_views, share * often), s.stray * (views + self.hidden))
         seen = views >= least
-        mean = self.distance / np.maximum(self.weight, 1e-6)
-        one = self.distance.sum(0) / np.maximum(self.weight.sum(0), 1e-6)
+        # Over the quiet noise a thin thing is met by a minority: its rays would be outvoted.
+        middle_of = _median if self.segment.noise <= s.quiet else _mean
+        middle = self.truncation * np.stack([middle_of(c) for c in self.counts])
+        one = self.truncation * middle_of(self.counts.sum(0))
         both = (self.views > np.maximum(s.min_views, s.few * views)).all(0)
         both &= self.fine
         # Two sides less than a wall apart, or crossed, are set a wall apart.
         wall = self.wall
         # As far as the views do look from both sides, and not along the surface.
-        facing = (self.weight / np.maximum(self.views, 1)).min(0) ** (1 / 3)
-        shift = np.clip((wall + mean.sum(0)) / 2, 0, wall / 2)
+        facing = (self.cosines / np.maximum(self.views, 1)).min(0)
+        shift = np.clip((wall + middle.sum(0)) / 2, 0, wall / 2)
         # Unless both see the voxel plainly free: then there is no wall.
-        free = mean.min(0) / self.truncation
+        free = middle.min(0) / self.truncation
         shift = shift * np.clip((0.75 - free) / 0.25, 0, 1)
         sure = np.clip((facing - s.beyond) / 0.15, 0, 1)
-        signed = np.where(both, sure * (mean.max(0) - shift) + (1 - sure) * one, one)
+        signed = np.where(both, sure * (middle.max(0) - shift) + (1 - sure) * one, one)
         signed = np.where(seen, signed, 0.0)
         return signed.reshape(self.shape), seen.reshape(self.shape)
+
+
+def _mean(counts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) means, from -1 to 1, of histograms (BINS, n); 0 where one is empty."""
+    total = np.linspace(-1, 1, BINS, dtype=np.float32) @ counts
+    return total / np.maximum(counts.sum(0), 1e-6)
+
+
+def _median(counts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) medians, from -1 to 1, of histograms (BINS, n); 0 where one is empty."""
+    total = np.cumsum(counts, axis=0)
+    half = total[-1] / 2
+    k = np.argmax(total >= half, axis=0)[None]
+    before = np.where(k > 0, np.take_along_axis(total, np.maximum(k - 1, 0), 0), 0.0)
+    own = np.take_along_axis(counts, k, 0)
+    place = k[0] - 0.5 + ((half - before) / np.maximum(own, 1e-6))[0]
+    return np.where(half > 0, np.clip(place / (BINS // 2) - 1, -1, 1), 0.0).astype(np.float32)

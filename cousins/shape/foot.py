@@ -12,7 +12,10 @@ from cousins.types import Array
 
 GAP = 0.008  # in the ring of a wall that still goes round a floor, m
 ASIDE = 0.0008  # a floor inside a ring is no table where it lies this much over it, m
-SHELL = 0.3  # of the seen surface, at which a thing counts as made of thin walls
+# Of the seen surface, at which a thing counts as made of thin walls. What is solid is next to never
+# seen free behind it, and of a bowl filmed from one side but a part is; over the quiet noise stray
+# rays pass behind solids too.
+SHELL, NOISY_SHELL = 0.12, 0.3
 DEEP = 0.85  # of the truncation: that far in, a signed distance says no more than inside
 SKIN = 0.4  # of a wall: what is no deeper than that is wall however it was seen
 LEVEL = 0.8  # a normal's least z on what is level
@@ -31,9 +34,10 @@ def guess(grid: Grid, signed: Array, seen: np.ndarray, thin: bool) -> Array:
     whole = np.where(seen, signed, hull)
     if thin:
         whole = np.where(_far_in(grid, signed, seen), outside, whole)
-    whole = _on_foot(grid, whole, seen)
     if grid.apart is not None:
         whole = np.maximum(whole, grid.apart.reshape(grid.shape))
+    # After that: the floor of a bowl lies nearer to what stands on it than to all that is seen.
+    whole = _on_foot(grid, whole, seen, thin)
     return np.maximum(whole, grid.behind_walls())
 
 
@@ -42,7 +46,8 @@ def is_thin(grid: Grid, signed: Array, seen: np.ndarray) -> bool:
     s = grid.segment
     behind = grid.at(s.points - BACK * s.normals)
     free = seen.ravel()[behind] & (signed.ravel()[behind] > 0)
-    return grid.fine and float(free.mean()) > SHELL
+    least = SHELL if s.noise <= grid.settings.quiet else NOISY_SHELL
+    return grid.fine and float(free.mean()) > least
 
 
 def _far_in(grid: Grid, signed: Array, seen: np.ndarray) -> np.ndarray:
@@ -90,7 +95,7 @@ def _dense(points: Array, reach: float = 0.008, share: float = 0.35) -> Array:
     return points[count >= share * np.median(count)]
 
 
-def _on_foot(grid: Grid, signed: Array, seen: np.ndarray) -> Array:
+def _on_foot(grid: Grid, signed: Array, seen: np.ndarray, thin: bool) -> Array:
     """Carry the section at the foot's height down, but not through what is plainly free.
 
     A bowl or a mug whose section is a ring keeps its bottom.
@@ -108,7 +113,7 @@ def _on_foot(grid: Grid, signed: Array, seen: np.ndarray) -> Array:
     plainly = min(max(0.002, 4 * noise), 0.8 * grid.truncation)
     free = seen[:, :, :k] & (below > plainly) & (low > max(0.003, 5 * noise))
     carried = np.where(low > foot[:, :, None], below, np.where(free, below, section))
-    floor = _floor(grid, signed[:, :, : k + 1], seen[:, :, : k + 1], height[: k + 1])
+    floor = _floor(grid, signed[:, :, : k + 1], seen[:, :, : k + 1], height[: k + 1], thin)
     carried = np.minimum(carried, low - floor[:, :, None])
     whole = np.concatenate([carried, signed[:, :, k:]], axis=2)
     return np.maximum(whole, -height[None, None])
@@ -137,10 +142,11 @@ def _foot(grid: Grid) -> Array:
     return np.minimum(max(s.foot, 12 * segment.noise), top / 2)
 
 
-def _floor(grid: Grid, signed: Array, seen: np.ndarray, height: Array) -> Array:
+def _floor(grid: Grid, signed: Array, seen: np.ndarray, height: Array, thin: bool) -> Array:
     """(x, y) height of the bottom of a bowl or a mug over its base, m; -inf where there is none.
 
-    It is what is seen inside of a ring, where that lies higher than the support round it.
+    It is what is seen inside of a ring, where that lies higher than the support round it; of a
+    thin-walled thing whose ring is broken, what lies within the hull of its foot and was not seen.
     """
     from scipy.ndimage import binary_opening, binary_propagation, label, median_filter
 
@@ -162,19 +168,34 @@ def _floor(grid: Grid, signed: Array, seen: np.ndarray, height: Array) -> Array:
     if (known & ~hull).any():
         top = top - float(np.median(top[known & ~hull]))  # the support just outside
     hull = _within(section, int(np.ceil(GAP / grid.voxel)))
+    broken = thin and not (hull & ~section).any()  # much of its wall is hidden
+    if broken:
+        hull = _hull_mask(_low(grid, 2 * float(height[-1])))
     # What is left of it is no wider than the smear at the foot of a wall: opened away.
     width = max(2, int(0.006 / grid.voxel))
     cores, count = cast("tuple[Array, int]", label(binary_opening(known & hull, iterations=width)))
-    floor = np.zeros_like(known)
+    floor = np.zeros(known.shape, np.bool_)
     for i in range(1, count + 1):
         if np.median(top[cores == i]) > max(ASIDE, 1.5 * grid.segment.noise):
             floor |= cores == i
-    if not count:  # nobody saw so deep into it
-        floor = binary_opening(hull & ~section, iterations=width)
+    if not count or (broken and not floor.any()):  # nobody saw so deep into it
+        unseen = hull & ~section & ~(known & broken)
+        floor = np.asarray(binary_opening(unseen, iterations=width), np.bool_)
     # As far as the walls, and on where it is hidden.
-    floor = np.asarray(binary_propagation(floor, mask=hull & ~section))
-    thick = np.maximum(np.where(known, top, 0.0), 1.5 * grid.voxel)
-    return np.where(floor, thick, none)
+    floor = np.asarray(binary_propagation(floor, mask=hull & ~section), np.bool_)
+    told = top[floor & known]
+    level = float(np.median(told)) if len(told) else 0.0
+    thick = np.where(known & (top > level / 2), top, level)
+    # As thick as a wall, or smoothing would eat it.
+    return np.where(floor, np.maximum(thick, grid.settings.wall_voxels * grid.voxel), none)
+
+
+def _low(grid: Grid, height: float) -> np.ndarray:
+    """(x, y) where points of the segment lie lower than `height` over its base."""
+    points = grid.segment.points
+    mask = np.zeros(grid.shape, np.bool_)
+    mask.flat[grid.at(points[points[:, 2] < grid.segment.base + height])] = True
+    return np.asarray(mask.any(2))
 
 
 def _within(ring: np.ndarray, gap: int) -> np.ndarray:
