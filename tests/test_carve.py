@@ -197,7 +197,7 @@ def test_fewer_than_half_of_the_views_cannot_carve(counts, stray):
 def test_a_flat_thing_gets_as_many_voxels_as_a_round_one(size):
     grid = Grid(segments([standing(trimesh.creation.box(size))])[0], Carving(symmetry=False))
     count = np.prod(grid.shape)
-    assert count < 1.1 * 64**3
+    assert count < 1.2 * 64**3
     assert count > 0.7 * 64**3 or grid.voxel == pytest.approx(0.002)
 
 

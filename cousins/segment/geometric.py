@@ -106,7 +106,7 @@ class Geometric:
         limits = Limits(round(self.min_points * max(1.0, ground.noise / 0.0005)), ground.noise)
         cells, parts = self._parts(raised, limits)
         member = {a: parts.labels[cells] == a for a in reversed(parts.by_size())}
-        kept = [a for a, m in member.items() if self._is_object(raised[m], support)
+        kept = [a for a, m in member.items() if self._is_object(raised[m], support, ground.noise)
                 and _steps_up(raised[m], flat, ground.noise)]  # fmt: skip
         while True:  # what rests on what is none falls with it
             on = relations(parts, kept, limits)
@@ -154,7 +154,7 @@ class Geometric:
         parts = Parts(points, normals, np.bincount(cells), height, bare > 0.5, labels, seams)
         return cells, objects(parts, limits)
 
-    def _is_object(self, raised: Raised, support: Support) -> bool:
+    def _is_object(self, raised: Raised, support: Support, noise: float) -> bool:
         if len(raised.points) < self.min_points:
             return False
         extent = np.ptp(raised.points, axis=0)
@@ -163,7 +163,7 @@ class Geometric:
         if _share_within(raised, support) < 0.5:
             return False
         # A fringe along the rim of a table is fusion's own, not a thing.
-        core = _share_within(raised, support, -0.025)
+        core = _share_within(raised, support, -max(0.025, 60 * noise))
         return bool(raised.height.max() > 0.012 or core > 0.5)
 
     def _stands(self, raised: Raised, support: Support) -> bool:
