@@ -55,6 +55,20 @@ def test_two_tables_are_two():
     assert [s.name for s in found] == ["floor", "table", "table_2"]
 
 
+def test_a_table_that_a_crate_stands_across_is_one():
+    crate = trimesh.creation.box((0.3, 0.62, 0.15)).apply_translation([0.1, 0, TABLE + 0.075])
+    room = seen(
+        plane((-0.6, -0.3), (-0.05, 0.3), TABLE, 0.02),
+        plane((0.25, -0.3), (0.7, 0.3), TABLE, 0.02),
+        plane((-1.5, -1.5), (1.5, -0.5), 0.0, 0.02),
+        crate,
+        edge=0.02,
+    )
+    found = Supports()(room, HIGH)
+    assert [s.name for s in found if abs(s.height - TABLE) < 0.02] == ["table"]
+    assert len(found) == 3
+
+
 def test_a_board_that_leans_is_no_support():
     """The tops of a row of books may lie on such a plane."""
     board = turned(plane((-0.5, -0.4), (0.5, 0.4), 0.0, 0.02), [1, 0, 0], 11)

@@ -15,6 +15,8 @@ CELL = 0.02  # of the occupancy grids, m
 FLOOR_BAND = 0.08  # pieces of one floor may differ by this in height, m
 BESIDE = 8  # cells, of what is broad, that a narrow strip is still of it
 SHELF = 0.3  # a surface narrower than this is a shelf, m
+BRIDGE, SAME = 0.3, 0.006  # what is no farther apart, and no more in height, may be one, m
+ENDED = 0.3  # of what is between, seen through: more, and there is a gap
 LEVEL = np.cos(np.radians(10))  # a highest-plane rule without this gate once chose one tilted 11°
 
 
@@ -98,7 +100,11 @@ def _components(
         # What was narrow, but runs beside what is broad, is its rim beyond a shadow.
         beside = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * BESIDE + 1, 2 * BESIDE + 1))
         closed = cv2.bitwise_and(closed, cv2.dilate(opened, beside))
-    closed = _shadows_filled(closed, origin, lower)
+    seen_through = _seen_through(closed.shape, origin, lower)
+    closed = _shadows_filled(closed, seen_through)
+    heights = np.full(closed.shape, np.nan)
+    heights[cells[:, 1], cells[:, 0]] = layer[:, 2]
+    closed = _bridged(closed, heights, seen_through)
     contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     pieces = []
     for contour in contours:
@@ -116,21 +122,54 @@ def _components(
     return pieces
 
 
-def _shadows_filled(image: np.ndarray, origin: Array, lower: Array) -> np.ndarray:
+def _seen_through(shape: tuple[int, ...], origin: Array, lower: Array) -> np.ndarray:
+    """(h, w) where points (n, 3) below a layer were seen: there it is not."""
+    import cv2
+
+    below = np.zeros(shape, np.uint8)
+    cells = ((lower[:, :2] - origin) / CELL).astype(int)
+    cells = cells[np.all((cells >= 0) & (cells < shape[::-1]), axis=1)]
+    below[cells[:, 1], cells[:, 0]] = 1
+    return cv2.dilate(below, np.ones((3, 3), np.uint8)) > 0
+
+
+def _shadows_filled(image: np.ndarray, seen_through: np.ndarray) -> np.ndarray:
     """With what each piece's convex outline holds and nobody saw: there its things hide it."""
     import cv2
 
-    below = np.zeros_like(image)
-    cells = ((lower[:, :2] - origin) / CELL).astype(int)
-    cells = cells[np.all((cells >= 0) & (cells < image.shape[::-1]), axis=1)]
-    below[cells[:, 1], cells[:, 0]] = 1
-    seen_through = cv2.dilate(below, np.ones((3, 3), np.uint8)) > 0
     out = image.copy()
     for contour in cv2.findContours(image, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]:
-        hull = np.zeros_like(image)
-        cv2.fillConvexPoly(hull, cv2.convexHull(contour), 1)
-        out[(hull > 0) & ~seen_through] = 1
+        out[(_outline(contour, image.shape) > 0) & ~seen_through] = 1
     return out
+
+
+def _bridged(image: np.ndarray, heights: Array, seen_through: np.ndarray) -> np.ndarray:
+    """With neighbours at one height joined where nothing was seen to end between them: what stands
+    there, a crate say, parts a table. heights (h, w): of the layer's points, m, or NaN."""
+    import cv2
+
+    count, labels = cv2.connectedComponents(image)
+    level = [np.nanmedian(heights[labels == i]) if i else np.nan for i in range(count)]
+    out = image.copy()
+    for a in range(1, count):
+        away = cv2.distanceTransform((labels != a).astype(np.uint8), cv2.DIST_L2, 5)
+        for b in range(a + 1, count):
+            if CELL * away[labels == b].min() > BRIDGE or not abs(level[a] - level[b]) < SAME:
+                continue
+            both = _outline(np.argwhere(np.isin(labels, (a, b)))[:, None, ::-1], image.shape)
+            between = (both > 0) & (image == 0)
+            if seen_through[between].mean() < ENDED:
+                out[between & ~seen_through] = 1
+    return out
+
+
+def _outline(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """(h, w) 1 within the convex outline of pixels (n, 1, 2), x and y."""
+    import cv2
+
+    mask = np.zeros(shape, np.uint8)
+    cv2.fillConvexPoly(mask, cv2.convexHull(points.astype(np.int32)), 1)
+    return mask
 
 
 def _counter_clockwise(polygon: Array) -> Array:
