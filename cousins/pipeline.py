@@ -208,7 +208,7 @@ def scan(
     settled, remedies = steady(lift(scene))
     for name, remedy in remedies.items():
         run.film_again(
-            2.0, f"{name}: would not stand as scanned; it stands on {remedy}; film its lower part"
+            2.0, f"{name}: would not stand as scanned; it stands {remedy}; film its lower part"
         )
     progress("settling", 1, 1)
     quality = _quality(run, settled)

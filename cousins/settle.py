@@ -19,6 +19,8 @@ STILL = 0.0005  # drift in WATCH seconds that counts as rest, m
 WATCH = 2.0  # s of free motion over which drift is measured
 BASE = 0.004  # thickness of a base, m
 CLEAR = 1e-4  # between a thing and what it is set on, m
+TOUCHES = 0.004  # m over or under it that still counts as where two touch
+WELL_INSIDE = 0.8  # of the way from the middle of where they touch to its rim
 RAISES = 40  # of a thing out of what it stands on, at most
 
 
@@ -94,8 +96,9 @@ def steady(scene: Scene) -> tuple[Settled, dict[str, str]]:
     """The scene settled, with a remedy for each object that does not stay where it was seen, and
     the remedies by name.
 
-    A foot that was hardly seen makes a thing rock or fall that in truth stood. It first gets a
-    flat foot as wide as its lowest part, then its convex hull to stand on where it has no opening,
+    What stood has its weight over what carries it: where that is, inside the thing, nobody saw. So
+    it is moved there first. A foot that was hardly seen makes a thing rock or fall, too: it gets a
+    flat one as wide as its lowest part, then its convex hull to stand on where it has no opening,
     and last a base as wide as itself.
     """
     remedies: dict[str, str] = {}
@@ -106,7 +109,7 @@ def steady(scene: Scene) -> tuple[Settled, dict[str, str]]:
             break
         assets = list(scene.assets)
         for i in np.flatnonzero(restless):
-            changed = change(assets[i])
+            changed = change(assets[i], scene)
             if changed is not assets[i]:
                 assets[i] = changed
                 remedies[changed.name] = remedy
@@ -115,7 +118,56 @@ def steady(scene: Scene) -> tuple[Settled, dict[str, str]]:
     return result, remedies
 
 
-def _with_foot(asset: Asset) -> Asset:
+def _with_weight(asset: Asset, scene: Scene) -> Asset:
+    """The asset with its centre of mass over where it touches what it stands on."""
+    import cv2
+
+    foot = _outline(asset, above=-np.inf, below=lowest_point(asset) + asset.position[2] + TOUCHES)
+    for other in scene.assets:
+        if other.name == asset.support:
+            top = _outline(other, above=lowest_point(asset) + asset.position[2] - TOUCHES)
+            # In millimetres: OpenCV's intersection goes astray in metres.
+            foot = cv2.intersectConvexConvex(1000 * foot, 1000 * top)[1]  # pyright: ignore[reportCallIssue, reportArgumentType]
+            foot = np.zeros((0, 2)) if foot is None else foot.reshape(-1, 2) / 1000
+    if len(foot) < 3:
+        return asset
+    middle = foot.mean(0)
+    safe = (middle + WELL_INSIDE * (foot - middle)).astype(np.float32)
+    rotation = matrix_from_quaternion(asset.quaternion)
+    weight = rotation @ asset.center_of_mass
+    at = (weight + asset.position)[:2]
+    if cv2.pointPolygonTest(safe, (float(at[0]), float(at[1])), False) >= 0:
+        return asset
+    weight[:2] = _nearest(safe.astype(float), at) - asset.position[:2]
+    return replace(asset, center_of_mass=rotation.T @ weight)
+
+
+def _outline(asset: Asset, above: float, below: float = np.inf) -> np.ndarray:
+    """(k, 2) the convex outline, from above, of an asset's collision vertices between two heights;
+    none where fewer than three are."""
+    import cv2
+
+    from cousins.shape.primitive import primitive_mesh
+
+    parts = [primitive_mesh(asset.primitive)] if asset.primitive else asset.parts
+    rotation = matrix_from_quaternion(asset.quaternion)
+    p = np.vstack([part.vertices for part in parts]) @ rotation.T + asset.position
+    p = p[(p[:, 2] >= above) & (p[:, 2] <= below)]
+    if len(p) < 3:
+        return np.zeros((0, 2), np.float32)
+    return cv2.convexHull(p[:, :2].astype(np.float32))[:, 0]
+
+
+def _nearest(polygon: Array, point: Array) -> Array:
+    """(2,) the point on the rim of a polygon (k, 2) that is nearest to a point (2,)."""
+    a, b = polygon, np.roll(polygon, -1, axis=0)
+    along = b - a
+    share = ((point - a) * along).sum(1) / np.maximum((along**2).sum(1), 1e-12)
+    on = a + np.clip(share, 0, 1)[:, None] * along
+    return on[np.linalg.norm(on - point, axis=1).argmin()]
+
+
+def _with_foot(asset: Asset, scene: Scene) -> Asset:
     """The asset with one more convex part: its lowest tenth (1 to 2 cm), let down to the ground."""
     from cousins.shape.convex import convex_hull
 
@@ -141,7 +193,7 @@ def _let_down(points: Array, asset: Asset, rise: float = 0.0) -> Array:
     return np.column_stack([points[:, :2], np.full(len(points), bottom)])
 
 
-def _with_hull(asset: Asset) -> Asset:
+def _with_hull(asset: Asset, scene: Scene) -> Asset:
     """Its hull in place of its parts; the asset itself where that would close an opening."""
     from cousins.shape.convex import convex_hull
     from cousins.shape.hollow import opening
@@ -151,7 +203,7 @@ def _with_hull(asset: Asset) -> Asset:
     return replace(asset, primitive=None, parts=(convex_hull(asset.visual.vertices),))
 
 
-def _with_base(asset: Asset) -> Asset:
+def _with_base(asset: Asset, scene: Scene) -> Asset:
     """The asset with a plate under it, as wide as itself: its weight cannot be beside that."""
     from cousins.shape.convex import convex_hull
 
@@ -161,9 +213,10 @@ def _with_base(asset: Asset) -> Asset:
 
 
 _REMEDIES = (
-    ("a flat foot", _with_foot),
-    ("its convex hull", _with_hull),
-    ("a base as wide as itself", _with_base),
+    ("with its weight moved over what carries it", _with_weight),
+    ("on a flat foot", _with_foot),
+    ("on its convex hull", _with_hull),
+    ("on a base as wide as itself", _with_base),
 )
 
 

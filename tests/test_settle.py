@@ -121,7 +121,7 @@ def test_a_thing_on_a_keel_falls_and_is_given_something_to_stand_on():
     assert still(scene).turn[0] > np.radians(80), "as scanned it falls"
     after, remedies = steady(scene)
     scene = after.scene
-    assert remedies == {"keel_1": "a base as wide as itself"}
+    assert remedies == {"keel_1": "on a base as wide as itself"}
     assert after.moved.max() < 0.001
     assert after.turned.max() < np.radians(1)
     assert after.drift.max() < 0.0005
@@ -146,7 +146,7 @@ def test_a_thing_with_a_rounded_foot_is_given_a_flat_one():
     scene = lift(scene_of(rocker()))
     assert still(scene).turn[0] > np.radians(30), "as scanned it falls"
     after, remedies = steady(scene)
-    assert remedies == {"jug_1": "a flat foot"}
+    assert remedies == {"jug_1": "on a flat foot"}
     [jug] = after.scene.assets
     assert len(jug.parts) == 4
     assert after.drift[0] < 0.0005
@@ -218,3 +218,17 @@ def test_a_support_that_does_not_carry_is_put_right():
     settled = settle(lift(scene_of(book, beside, lid)))
     table = book.support
     assert [a.support for a in settled.scene.assets] == [table, table, "book"]
+
+
+@pytest.mark.parametrize("beyond", [0.004, 0.015])
+def test_what_was_seen_to_stand_over_an_edge_has_its_weight_behind_that(beyond):
+    low = box("low_1", (0.2, 0.12, 0.05), (0, 0))
+    high = box("high_1", (0.16, 0.06, 0.04), (0.1 + beyond, 0.0))
+    high = replace(high, position=high.position + [0, 0, 0.05], support="low_1")
+    after, remedies = steady(lift(scene_of(low, high)))
+    assert remedies == {"high_1": "with its weight moved over what carries it"}
+    assert after.moved.max() < 0.003
+    assert after.turned.max() < np.radians(2)
+    stands = after.scene.assets[1]
+    assert (stands.position + stands.center_of_mass)[0] < 0.1
+    assert still(after.scene).drift.max() < 0.001
