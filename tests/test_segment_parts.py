@@ -89,6 +89,29 @@ def test_a_tower_stands_in_its_order():
     assert found[top.on] is between
 
 
+@pytest.mark.parametrize("along", [0.0, 0.03])
+def test_what_is_flush_with_what_it_stands_on_is_parted_at_the_ledge(along):
+    """On one of their sides nothing shows where one box ends."""
+    low, high = box(0.16, 0.12, 0.06), box(0.22, 0.06, 0.05)
+    found = find(standing(low), standing(high, along, 0.03, TABLE + 0.06))
+    assert len(found) == 2
+    upper = max(found, key=lambda s: middle(s)[2])
+    assert upper.on is not None
+    assert np.ptp(upper.points[:, 0]) == pytest.approx(0.22, abs=0.012)
+    assert upper.points[:, 2].min() == pytest.approx(TABLE + 0.06, abs=0.008)
+
+
+def test_a_can_that_ends_below_a_baskets_rim_is_its_content():
+    outer = trimesh.creation.box((0.2, 0.26, 0.12))
+    inner = trimesh.creation.box((0.19, 0.25, 0.12)).apply_translation([0, 0, 0.005])
+    basket = trimesh.boolean.difference([outer, inner], engine="manifold")
+    found = find(standing(basket), standing(can(0.036, 0.1), 0.02, 0.03, TABLE + 0.005))
+    assert len(found) == 2
+    content = min(found, key=lambda s: np.ptp(s.points[:, 0]))
+    assert np.ptp(content.points[:, :2], axis=0) == pytest.approx([0.072, 0.072], abs=0.01)
+    assert found[content.on] is not content
+
+
 def test_a_ball_in_a_bowl_lies_in_it():
     ball = standing(trimesh.creation.icosphere(4, 0.03), z=TABLE + 0.008)
     found = find(standing(bowl()), ball)

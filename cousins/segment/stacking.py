@@ -24,6 +24,7 @@ NARROW, SHORT = 0.025, 0.09  # a piece of a thing has smaller sides, m: a pen is
 CLINGS = 0.6  # the share of a small part near another that makes it a piece of that
 OFF_AXIS = 0.12  # of its radius, as far as a round part's normals miss its axis: 7 degrees
 ROUND = 0.3  # share of a part that must stand upright for that
+EVEN = 0.004  # spread in height of a ledge's points, and what is that near to it may be either's, m
 NEAR = 0.012  # what is nearer than this touches, m
 
 
@@ -115,7 +116,7 @@ class Parts:
 
 def objects(parts: Parts, limits: Limits) -> Parts:
     """Parts joined until each is an object."""
-    parts = _absorbed(parts, limits.least)
+    parts = _ledged(_absorbed(parts, limits.least))
     while True:
         for a in parts.by_size():
             b = _owner(parts, a, limits)
@@ -139,6 +140,31 @@ def _absorbed(parts: Parts, least: int) -> Parts:
             parts = parts.joined(small[0], others[0][0])
         else:
             alone.add(small[0])
+
+
+def _ledged(parts: Parts) -> Parts:
+    """With flush sides cut where the ledge beside them says that one thing ends on another.
+
+    A side that two boxes share grew to one of them as a whole.
+    """
+    labels = parts.labels.copy()
+    for b, a in np.concatenate([parts.borders.pairs, parts.borders.pairs[:, ::-1]]):
+        mine, theirs, near = parts.labels == a, parts.labels == b, parts.touching(b, a)
+        level = parts.points[near[parts.normals[near, 2] > 0.9], 2]
+        if len(level) < max(20, 0.05 * len(near)) or np.ptp(np.quantile(level, [0.1, 0.9])) > EVEN:
+            continue
+        ledge = float(np.median(level))
+        high = parts.points[:, 2] > ledge
+        if np.mean(high[mine]) < 0.5 or np.mean(high[theirs]) > 0.5:
+            continue
+        for part, there, of in ((mine, ~high, b), (theirs, high, a)):
+            beyond = part & there & (np.abs(parts.points[:, 2] - ledge) > EVEN)
+            outline = hull(parts.points[parts.labels == of, :2])
+            if beyond.sum() > 20 and len(outline) > 2:
+                rows = np.flatnonzero(beyond)
+                if inside(outline, parts.points[rows, :2], NEAR / 2).mean() > 0.9:
+                    labels[rows] = of
+    return replace(parts, labels=labels)
 
 
 def _owner(parts: Parts, a: int, limits: Limits) -> int | None:
@@ -244,7 +270,7 @@ def rests_on(parts: Parts, a: int, b: int, limits: Limits) -> bool:
         seam = np.median(parts.points[level, 2])
     else:
         seam = np.percentile(theirs, 95)
-        if not _in_outline(parts, a, b, 0.6):
+        if not _in_outline(parts, a, b, 0.5, NEAR / 2):  # flush sides lie on the outline
             return False
     return bool(low > seam - NEAR and high > seam + limits.rise)
 
@@ -315,11 +341,14 @@ def _surrounded(xy: Array) -> float:
     return float(covered[rim].mean())
 
 
-def _in_outline(parts: Parts, a: int, b: int, share: float) -> bool:
-    """Whether that share of part a lies within the convex outline of part b, seen from above."""
+def _in_outline(parts: Parts, a: int, b: int, share: float, margin: float = 0.0) -> bool:
+    """Whether that share of part a lies within the convex outline of part b, grown by `margin`
+    metres, seen from above."""
     mine, theirs = (parts.points[parts.labels == k, :2] for k in (a, b))
     outline = hull(theirs)
-    return len(outline) > 2 and inside(outline, mine[:: 1 + len(mine) // 200]).mean() > share
+    return (
+        len(outline) > 2 and inside(outline, mine[:: 1 + len(mine) // 200], margin).mean() > share
+    )
 
 
 def _limb(parts: Parts, a: int, b: int) -> bool:
