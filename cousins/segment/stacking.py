@@ -151,7 +151,7 @@ def _ledged(parts: Parts) -> Parts:
     for b, a in np.concatenate([parts.borders.pairs, parts.borders.pairs[:, ::-1]]):
         mine, theirs, near = parts.labels == a, parts.labels == b, parts.touching(b, a)
         level = parts.points[near[parts.normals[near, 2] > 0.9], 2]
-        if len(level) < max(20, 0.05 * len(near)) or np.ptp(np.quantile(level, [0.1, 0.9])) > EVEN:
+        if len(level) < 20 or np.ptp(np.quantile(level, [0.1, 0.9])) > EVEN:
             continue
         ledge = float(np.median(level))
         high = parts.points[:, 2] > ledge
