@@ -233,7 +233,7 @@ def segment(run: Run, world: World, fine: Surface) -> list[Segment]:
     if not found:
         raise ScanError(
             f"{run.capture.path}: no object was found on {_names(world.supports)}; film things "
-            "of 2 cm or more that stand apart, from all sides"
+            "of 2 cm or more from all sides"
         )
     for support in world.supports:
         ground = fit_ground(fine, support)
