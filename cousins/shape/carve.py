@@ -20,6 +20,7 @@ from cousins.types import Array, Mesh
 __all__ = ["Carving", "Grid", "decimate", "extract"]
 
 CRUMB = 20  # faces
+FLAT = 0.5  # of a voxel: what ends so near to its base ends on it
 WHOLE = 0.9  # of the surface, in one piece: more is not asked for
 TOLD = 0.2  # of the surface: less that was completed by symmetry is not worth telling
 
@@ -53,6 +54,9 @@ def extract(grid: Grid) -> tuple[Mesh, float]:
     if kept < WHOLE:
         grid.lost = f"{1 - kept:.0%} of what was seen of it hangs apart and is left out"
     trimesh.smoothing.filter_taubin(mesh, iterations=8)
+    # What stands on it is even to less than a voxel; left uneven it would tilt the thing.
+    low = np.abs(mesh.vertices[:, 2] - grid.segment.base) < FLAT * grid.voxel
+    mesh.vertices[low, 2] = grid.segment.base
     if not mesh.is_watertight or mesh.volume <= 0:
         raise ScanError("a carved shape does not close: film the object from more sides")
     cells = np.rint((mesh.triangles_center - grid.origin) / grid.voxel).astype(int)
