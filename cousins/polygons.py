@@ -1,4 +1,4 @@
-"""Polygons in the plane: area, convex outlines, how far apart, and how far inside.
+"""Polygons in the plane: area, convex outlines, what two share, how far apart, and how far inside.
 
 The last two for many at a time.
 """
@@ -36,6 +36,21 @@ def outline(points: Array) -> Array:
     return np.column_stack([x, y])
 
 
+def common(a: Array, b: Array) -> Array:
+    """(k, 2) corners of what two convex polygons (n, 2), (m, 2), in metres, share; none where they
+    do not meet."""
+    import cv2
+
+    if min(len(a), len(b)) < 3:
+        return np.zeros((0, 2))
+    # In millimetres: OpenCV's intersection goes astray in metres.
+    one, other = ((1000 * p).astype(np.float32) for p in (a, b))
+    _, both = cv2.intersectConvexConvex(one, other)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    corners = np.zeros((0, 2)) if both is None else np.asarray(both, float).reshape(-1, 2) / 1000
+    # It also gives back a corner or two of polygons that lie apart.
+    return corners if len(corners) > 2 else np.zeros((0, 2))
+
+
 def turned(points: Array, angle: Array) -> Array:
     """(n, k, 2) or (k, 2) points turned about the origin by angles (n,): (n, k, 2)."""
     c, s = np.cos(angle)[:, None], np.sin(angle)[:, None]
@@ -66,13 +81,23 @@ def inset(points: Array, polygon: Array) -> Array:
 
     Positive inside.
     """
-    a, b = polygon, np.roll(polygon, -1, axis=0)
     p = points[..., None, :]
-    edge = b - a
-    along = ((p - a) * edge).sum(-1) / np.maximum((edge * edge).sum(-1), 1e-18)
-    nearest = a + np.clip(along, 0, 1)[..., None] * edge
-    distance = np.sqrt(((p - nearest) ** 2).sum(-1)).min(-1)
-    return np.where(_inside(p, a, b), distance, -distance)
+    distance = np.sqrt(((p - _on_edges(points, polygon)) ** 2).sum(-1)).min(-1)
+    return np.where(_inside(p, polygon, np.roll(polygon, -1, axis=0)), distance, -distance)
+
+
+def nearest(point: Array, polygon: Array) -> Array:
+    """(2,) the point on the border of a polygon (k, 2) that is nearest to a point (2,)."""
+    on = _on_edges(point, polygon)
+    return on[((on - point) ** 2).sum(-1).argmin()]
+
+
+def _on_edges(points: Array, polygon: Array) -> Array:
+    """(..., k, 2) the point on each edge of a polygon (k, 2) that is nearest to points (..., 2)."""
+    edge = np.roll(polygon, -1, axis=0) - polygon
+    away = points[..., None, :] - polygon
+    along = (away * edge).sum(-1) / np.maximum((edge * edge).sum(-1), 1e-18)
+    return polygon + np.clip(along, 0, 1)[..., None] * edge
 
 
 def _inside(p: Array, a: Array, b: Array) -> NDArray[np.bool_]:

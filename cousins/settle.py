@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import mujoco
 import numpy as np
 
+from cousins import polygons
 from cousins.mesh import matrix_from_quaternion
 from cousins.scene import build, compile_model
 from cousins.standing import support_of
@@ -120,51 +121,42 @@ def steady(scene: Scene) -> tuple[Settled, dict[str, str]]:
 
 def _with_weight(asset: Asset, scene: Scene) -> Asset:
     """The asset with its centre of mass over where it touches what it stands on."""
-    import cv2
-
-    foot = _outline(asset, above=-np.inf, below=lowest_point(asset) + asset.position[2] + TOUCHES)
+    bottom = asset.position[2] + lowest_point(asset)
+    foot = _outline(asset, above=-np.inf, below=bottom + TOUCHES)
     for other in scene.assets:
         if other.name == asset.support:
-            top = _outline(other, above=lowest_point(asset) + asset.position[2] - TOUCHES)
-            # In millimetres: OpenCV's intersection goes astray in metres.
-            foot = cv2.intersectConvexConvex(1000 * foot, 1000 * top)[1]  # pyright: ignore[reportCallIssue, reportArgumentType]
-            foot = np.zeros((0, 2)) if foot is None else foot.reshape(-1, 2) / 1000
+            foot = polygons.common(foot, _outline(other, above=bottom - TOUCHES))
     if len(foot) < 3:
         return asset
     middle = foot.mean(0)
-    safe = (middle + WELL_INSIDE * (foot - middle)).astype(np.float32)
+    safe = middle + WELL_INSIDE * (foot - middle)
     rotation = matrix_from_quaternion(asset.quaternion)
     weight = rotation @ asset.center_of_mass
     at = (weight + asset.position)[:2]
-    if cv2.pointPolygonTest(safe, (float(at[0]), float(at[1])), False) >= 0:
+    if polygons.inset(at, safe) >= 0:
         return asset
-    weight[:2] = _nearest(safe.astype(float), at) - asset.position[:2]
+    weight[:2] = polygons.nearest(at, safe) - asset.position[:2]
     return replace(asset, center_of_mass=rotation.T @ weight)
 
 
-def _outline(asset: Asset, above: float, below: float = np.inf) -> np.ndarray:
-    """(k, 2) the convex outline, from above, of an asset's collision vertices between two heights;
-    none where fewer than three are."""
+def _outline(asset: Asset, above: float, below: float = np.inf) -> Array:
+    """(k, 2) the convex outline, from above, of an asset's collision vertices between two heights,
+    m; none where fewer than three are."""
     import cv2
 
+    p = _collision_vertices(asset) + asset.position
+    p = p[(p[:, 2] >= above) & (p[:, 2] <= below)]
+    if len(p) < 3:
+        return np.zeros((0, 2))
+    return cv2.convexHull(p[:, :2].astype(np.float32))[:, 0].astype(float)
+
+
+def _collision_vertices(asset: Asset) -> Array:
+    """(n, 3) of the asset's collision geometry, from its origin, world axes, m."""
     from cousins.shape.primitive import primitive_mesh
 
     parts = [primitive_mesh(asset.primitive)] if asset.primitive else asset.parts
-    rotation = matrix_from_quaternion(asset.quaternion)
-    p = np.vstack([part.vertices for part in parts]) @ rotation.T + asset.position
-    p = p[(p[:, 2] >= above) & (p[:, 2] <= below)]
-    if len(p) < 3:
-        return np.zeros((0, 2), np.float32)
-    return cv2.convexHull(p[:, :2].astype(np.float32))[:, 0]
-
-
-def _nearest(polygon: Array, point: Array) -> Array:
-    """(2,) the point on the rim of a polygon (k, 2) that is nearest to a point (2,)."""
-    a, b = polygon, np.roll(polygon, -1, axis=0)
-    along = b - a
-    share = ((point - a) * along).sum(1) / np.maximum((along**2).sum(1), 1e-12)
-    on = a + np.clip(share, 0, 1)[:, None] * along
-    return on[np.linalg.norm(on - point, axis=1).argmin()]
+    return np.vstack([p.vertices for p in parts]) @ matrix_from_quaternion(asset.quaternion).T
 
 
 def _with_foot(asset: Asset, scene: Scene) -> Asset:
@@ -285,10 +277,6 @@ def _raised(asset: Asset, dz: float) -> Asset:
 
 def lowest_point(asset: Asset) -> float:
     """z of the lowest point of the asset's collision geometry, from its origin, world axes."""
-    from cousins.shape.primitive import primitive_mesh
-
-    parts = [primitive_mesh(asset.primitive)] if asset.primitive else asset.parts
-    rotation = matrix_from_quaternion(asset.quaternion)
     if asset.primitive is not None and asset.primitive.kind == "sphere":
         return float(asset.primitive.position[2] - asset.primitive.size[0])
-    return min(float((p.vertices @ rotation.T)[:, 2].min()) for p in parts)
+    return float(_collision_vertices(asset)[:, 2].min())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import examples
 from cousins.errors import PackError
-from cousins.polygons import clear, gap, inset, outline, signed_area, turned
+from cousins.polygons import clear, common, gap, inset, nearest, outline, signed_area, turned
 from cousins.types import Scene, Support, Wall
 from cousins.variation import layout
 from cousins.variation.shapes import bank
@@ -62,6 +62,22 @@ def test_the_sign_of_an_area_tells_which_way_round_it_goes(points, x, y):
     assert size >= -1e-12  # points on one another: rounding
     assert signed_area(around[::-1] + [x, y]) == pytest.approx(-size, abs=1e-9)
     assert signed_area(2 * around) == pytest.approx(4 * size, abs=1e-9)
+
+
+@given(clouds, numbers, numbers)
+def test_the_nearest_point_of_a_border_is_as_far_as_the_inset_says(points, x, y):
+    around, at = outline(points), np.array([x, y])
+    away = np.linalg.norm(nearest(at, around) - at)
+    assert away == pytest.approx(abs(inset(at, around)), abs=1e-9)
+
+
+def test_what_two_squares_share():
+    square = np.array([(0, 0), (0.1, 0), (0.1, 0.1), (0, 0.1)])
+    assert signed_area(common(square, square + [0.04, 0.02])) == pytest.approx(
+        0.06 * 0.08, rel=1e-3
+    )
+    assert len(common(square, square + [0.2, 0])) == 0
+    assert len(common(square, np.zeros((0, 2)))) == 0
 
 
 @given(clouds, clouds, numbers, numbers)

@@ -8,8 +8,9 @@ import numpy as np
 
 from cousins.reconstruct.tsdf import Surface
 from cousins.segment.ground import Ground, fit_ground, floor_near
+from cousins.segment.parts import Limits, Parts
 from cousins.segment.patches import means, parted, smoothed, thinned, unit
-from cousins.segment.stacking import Limits, Parts, objects, relations
+from cousins.segment.stacking import objects, relations
 from cousins.segment.supports import hull, inside
 from cousins.types import Array, Support
 

@@ -203,19 +203,21 @@ def _cut_level(
 
     found: layouts of patches (n,) and the patches' borders.
     """
-    every = [(patch, edges, means(points[:, 2:], patch)[:, 0]) for patch, edges in found]
+    heights = [means(points[:, 2:], patch)[:, 0] for patch, _ in found]
+    parts = [_commonest(patch, whole) for patch, _ in found]
     whole, todo = whole.copy(), list(range(int(whole.max(initial=-1)) + 1))
     while todo:
         part = todo.pop()
         mine = whole == part
         within = []
-        for patch, edges, height in every:
-            inside = (_commonest(patch, whole) == part)[edges.pairs].all(1)
+        for (_, edges), height, of in zip(found, heights, parts, strict=True):
+            inside = (of == part)[edges.pairs].all(1)
             ends = np.sort(height[edges.pairs[inside]], axis=1)
             within.append(np.column_stack([ends, edges.weight[inside], edges.affinity[inside]]))
         level = _worst_level(points[mine, 2], np.concatenate(within), seam)
         if level is not None:
             whole[mine & (points[:, 2] > level)] = whole.max() + 1
+            parts = [_commonest(patch, whole) for patch, _ in found]
             todo += [part, int(whole.max())]
     return whole
 
