@@ -94,6 +94,63 @@ class Capture:
 
 
 @dataclass(frozen=True)
+class Photos:
+    """Pictures without depth: photos, a video, or what a phone without a depth sensor wrote.
+
+    Pictures are streamed, as (h, w, 3) uint8 RGB: `pictures()` opens the files anew at each call.
+    names: one for each picture, for messages. size: (width, height) of all of them.
+    ordered: they follow one another in time, as a video's do.
+    camera: of that size, without distortion, where the layout or the user gives it, else None.
+    poses: (n, 4, 4) world_from_camera, metres, where the phone tracked itself, else None.
+    solved: the poses come from the pictures themselves and need no second solution.
+    metric: the poses' unit is the metre. up: (3,) the world's up where the layout defines it.
+    """
+
+    path: Path
+    layout: str
+    names: tuple[str, ...]
+    size: tuple[int, int]
+    sha256: str
+    pictures: Callable[[], Iterator[NDArray[np.uint8]]] = field(repr=False, compare=False)
+    ordered: bool = False
+    camera: Intrinsics | None = None
+    poses: Array | None = None
+    solved: bool = False
+    metric: bool = True
+    up: Array | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class Views:
+    """Pictures with solved poses: what a surface is made of where there is no depth.
+
+    poses: (n, 4, 4) world_from_camera in the views' own world, metres where `metric`.
+    camera: of every picture, which `pictures()` streams with their distortion undone, as (h, w, 3)
+    uint8 RGB in the order of the poses. chosen: (n,) their indices among the `Photos`.
+    points: (m, 3) sparse points of the surface in the same world.
+    up: (3,) the world's up where it is known. scale_source: in plain words. residual: px, median.
+    """
+
+    poses: Array
+    camera: Intrinsics
+    pictures: Callable[[], Iterator[NDArray[np.uint8]]] = field(repr=False, compare=False)
+    chosen: NDArray[np.int64]
+    points: Array
+    metric: bool
+    scale_source: str
+    residual: float
+    up: Array | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+
+@dataclass(frozen=True)
 class Mesh:
     """Triangles. vertices (n, 3) metres; faces (m, 3) int, counter-clockwise seen from outside.
 
