@@ -28,7 +28,7 @@ from rich.table import Table
 
 from cousins import scanning
 from cousins.cache import Cache
-from cousins.capture import open_capture
+from cousins.capture import open_rgbd
 from cousins.errors import CousinsError, ScanError
 from cousins.progress import silent
 from cousins.raycast import caster
@@ -118,7 +118,7 @@ def read_view(file: Path) -> tuple[Frame, np.ndarray]:
 
 def of_capture(path: Path) -> Result:
     """One capture whose truth lies beside it, as PATH.truth.json."""
-    world, surface, segments, seconds = segmented(open_capture(path))
+    world, surface, segments, seconds = segmented(open_rgbd(path))
     truth = load_truth(path.with_name(f"{path.name}.truth.json"))
     true = true_labels(surface, world, in_pack(truth, world.world_from_capture))
     found = nearest([s.points for s in segments], surface.vertices, 1e-6)

@@ -17,15 +17,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cousins.errors import PackError
+from cousins.errors import CousinsError, PackError
 
-MAX_MEMBERS = 50_000
-MAX_BYTES = 4 << 30  # of all members together, unpacked
 MAX_RATIO = 200  # unpacked over packed; honest meshes and arrays stay below 20
 _RATIO_FROM = 64 << 20  # below this size, how well it packs does not matter
 _CLUTTER = {".DS_Store", "Thumbs.db", "desktop.ini", "MUJOCO_LOG.TXT"}
 _STORED = (".png", ".npz", ".jpg")  # packed already
-_DAMAGED = (
+DAMAGED = (  # what zipfile raises for an archive that is broken or not what it says
     zipfile.BadZipFile,
     zlib.error,
     NotImplementedError,
@@ -67,7 +65,7 @@ class Tree:
                 return {name: self._bytes(name) for name in names}
             with zipfile.ZipFile(self.path) as archive:
                 return {name: archive.read(name) for name in names}
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise PackError(f"{self.path}: damaged or unreadable ({error}): copy it anew") from None
 
     def _bytes(self, name: str) -> bytes:
@@ -77,6 +75,19 @@ class Tree:
     def source(self, name: str, limit: int) -> bytes | Path:
         """The file as `replace` takes it: where it lies, or its bytes out of a zip."""
         return self.read(name, limit) if self.zipped else self.path / name
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What an archive is taken for: its limits, and the error that a breach of them raises."""
+
+    noun: str
+    error: type[CousinsError]
+    members: int
+    bytes: int  # of all members together, unpacked
+
+
+PACK = Kind("scene pack", PackError, members=50_000, bytes=4 << 30)
 
 
 def open_tree(path: Path, files: Iterable[str], folders: Iterable[str]) -> Tree:
@@ -108,7 +119,7 @@ def unsafe(name: str) -> str | None:
     if "\\" in name:
         return "has a backslash in its name"
     if ".." in name.split("/"):
-        return "leaves the pack"
+        return "leaves the archive"
     return None
 
 
@@ -127,24 +138,38 @@ def _folder_sizes(path: Path, files: Iterable[str], folders: Iterable[str]) -> d
             sizes[name] = info.st_size
         else:
             raise PackError(f"{path}: {name} is a link or a device: a pack holds plain files only")
-        if len(sizes) + len(pending) > MAX_MEMBERS:
-            raise PackError(f"{path}: more than {MAX_MEMBERS:,} files: this is no scene pack")
+        if len(sizes) + len(pending) > PACK.members:
+            raise PackError(f"{path}: more than {PACK.members:,} files: this is no scene pack")
     return sizes
 
 
 def _zip_sizes(path: Path, files: set[str], folders: tuple[str, ...]) -> dict[str, int]:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-    except _DAMAGED as error:
+            members = checked_members(path, archive, PACK)
+    except DAMAGED as error:
         raise PackError(f"{path}: not a readable zip ({error}): copy it anew") from None
-    if len(members) > MAX_MEMBERS:
-        raise PackError(f"{path}: more than {MAX_MEMBERS:,} members: this is no scene pack")
+    return {
+        name: info.file_size
+        for name, info in members.items()
+        if name in files or name.startswith(folders)
+    }
+
+
+def checked_members(path: Path, archive: zipfile.ZipFile, kind: Kind) -> dict[str, zipfile.ZipInfo]:
+    """The archive's files by name, folders left out. `path` is for messages.
+
+    Raises `kind.error` for a member that leaves the archive, is a link, encrypted or there twice,
+    for too many, and for more bytes, or bytes packed more densely, than such an archive has.
+    """
+    members = archive.infolist()
+    if len(members) > kind.members:
+        raise kind.error(f"{path}: more than {kind.members:,} members: this is no {kind.noun}")
     unpacked = sum(m.file_size for m in members)
     packed = sum(m.compress_size for m in members)
-    if unpacked > MAX_BYTES or (unpacked > _RATIO_FROM and unpacked > MAX_RATIO * packed):
-        raise PackError(f"{path}: unpacks to {unpacked:,} bytes: this is no scene pack")
-    sizes: dict[str, int] = {}
+    if unpacked > kind.bytes or (unpacked > _RATIO_FROM and unpacked > MAX_RATIO * packed):
+        raise kind.error(f"{path}: unpacks to {unpacked:,} bytes: this is no {kind.noun}")
+    found: dict[str, zipfile.ZipInfo] = {}
     for member in members:
         name = member.filename
         reason = unsafe(name)
@@ -152,13 +177,13 @@ def _zip_sizes(path: Path, files: set[str], folders: tuple[str, ...]) -> dict[st
             reason = "is a link"
         if reason is None and member.flag_bits & 1:
             reason = "is encrypted"
-        if reason is None and name in sizes:
+        if reason is None and name in found:
             reason = "is there twice"
         if reason:
-            raise PackError(f"{path}: member {name!r} {reason}: do not trust this file")
-        if not member.is_dir() and (name in files or name.startswith(folders)):
-            sizes[name] = member.file_size
-    return sizes
+            raise kind.error(f"{path}: member {name!r} {reason}: do not trust this file")
+        if not member.is_dir():
+            found[name] = member
+    return found
 
 
 def ensure_writable(path: Path, known: Iterable[str], marker: str, force: bool = False) -> None:
@@ -190,7 +215,7 @@ def _check_replaceable(path: Path, known: set[str], marker: str, force: bool) ->
     if path.suffix == ".zip" and path.is_file():
         try:
             ours = zipfile.is_zipfile(path) and marker in zipfile.ZipFile(path).namelist()
-        except _DAMAGED:
+        except DAMAGED:
             ours = False
         if not ours:
             raise PackError(f"{path}: exists and is no scene pack: {remedy}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cousins import pack, picture, report, resources
-from cousins.capture import open_capture
+from cousins.capture import open_rgbd
 from cousins.engines import engine
 from cousins.engines.measure import Measured, measure
 from cousins.errors import PackError, PartlyFailedError, UsageError
@@ -72,7 +72,7 @@ def demo(
     read = pack.read(path)
     families = (pack.load_family(read, k) for k in read.families)
     run = measure(engine(ENGINE), families, STEPS, progress)
-    figures = _figures(read, open_capture(source), rejected, run, progress)
+    figures = _figures(read, open_rgbd(source), rejected, run, progress)
     picture.save(grid, picture.mosaic([i for _, i in figures.tiles], [c for c, _ in figures.tiles]))
     report.write(page, read, figures)
     if partly is not None:

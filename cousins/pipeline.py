@@ -14,7 +14,7 @@ import numpy as np
 
 from cousins import __version__, assembly, pack, scanning
 from cousins.cache import Cache
-from cousins.capture import open_capture
+from cousins.capture import open_rgbd
 from cousins.errors import CaptureError, PackError, PartlyFailedError, ScanError, UsageError
 from cousins.native import require
 from cousins.pack_reader import MAX_ASSET
@@ -189,7 +189,7 @@ def scan(
     began = time.monotonic()
     require("open3d")
     pack.ensure_writable(pack_path, force)
-    capture = open_capture(capture_path)
+    capture = open_rgbd(capture_path)
     pack_path = Path(pack_path)
     cache = Cache(pack_path.with_name(pack_path.name + ".scan"))
     run = scanning.Run(capture, settings or scanning.Settings(), cache, progress)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cousins.capture.files import lens
+from cousins.capture.camera import numbers
 from cousins.types import Intrinsics
 
 SIZE = (96, 72)  # of the video
@@ -85,7 +85,7 @@ def write_seven(path, numbers=(0, 5, 10), suffix="jpg"):
 def without_pictures(path):
     """The Stray Scanner folder without its video, its camera matrix as the app's would be."""
     (path / "rgb.mp4").unlink()
-    camera = Intrinsics(*SIZE, *lens(K)).scaled(1920, 1440)
+    camera = Intrinsics(*SIZE, *numbers(K)).scaled(1920, 1440)
     np.savetxt(path / "camera_matrix.csv", camera.matrix, delimiter=",")
     return path
 

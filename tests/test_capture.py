@@ -1,5 +1,7 @@
 """Each layout is read with its quirks."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from captures import (
 
 from cousins import plugins
 from cousins.capture import open_capture, readers
+from cousins.capture.camera import parse
 from cousins.errors import PluginError
 from cousins.types import Capture
 
@@ -121,6 +124,24 @@ def test_seven_scenes_frames_may_have_gaps_and_know_no_up(tmp_path, suffix):
     assert np.abs(frames[1].colour.astype(int) - colour(5)).mean() < 3
 
 
+def test_a_layout_without_a_camera_takes_one_that_is_told(tmp_path):
+    path = write_seven(tmp_path / "c")
+    want = next(open_capture(path).frames()).depth_intrinsics
+    (path / "camera-intrinsics.txt").unlink()
+    assert next(open_capture(path, parse("80,80,48,36")).frames()).depth_intrinsics == want
+    # For pictures of twice the size, whose centres lie elsewhere.
+    told = {
+        "fx": 160,
+        "fy": 160,
+        "cx": 96.5,
+        "cy": 72.5,
+        "width": 2 * SIZE[0],
+        "height": 2 * SIZE[1],
+    }
+    (path / "camera.json").write_text(json.dumps(told))
+    assert next(open_capture(path).frames()).depth_intrinsics == want
+
+
 def test_seven_scenes_may_come_without_pictures(tmp_path):
     path = write_seven(tmp_path / "c")
     pictured = list(open_capture(path).frames())
@@ -198,11 +219,11 @@ def test_a_third_partys_reader_is_asked_too(tmp_path):
     class Mine:
         layout = "mine"
 
-        def missing(self, path):
-            return [] if (path / "mine.txt").exists() else ["mine.txt"]
+        def missing(self, files):
+            return [] if "mine.txt" in files else ["mine.txt"]
 
-        def __call__(self, path):
-            return Capture(path, self.layout, np.eye(4)[None], None, "0", lambda: iter(()))
+        def __call__(self, files, lens=None):
+            return Capture(files.path, self.layout, np.eye(4)[None], None, "0", lambda: iter(()))
 
     (tmp_path / "mine.txt").touch()
     assert open_capture(tmp_path, among=[*readers(), Mine()]).layout == "mine"

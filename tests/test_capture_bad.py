@@ -1,6 +1,7 @@
 """A bad capture is refused with one line that names the file and what to do."""
 
 import struct
+import zipfile
 import zlib
 
 import cv2
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 from captures import DEPTH, SIZE, without_pictures, write_seven, write_stray
 
-from cousins.capture import open_capture
-from cousins.errors import CaptureError
+from cousins.capture import files, open_capture
+from cousins.capture.camera import parse
+from cousins.errors import CaptureError, UsageError
 
 
 def refusal(path):
@@ -28,12 +30,12 @@ def test_no_folder_at_all(tmp_path):
 
 
 def test_an_empty_folder(tmp_path):
-    assert "empty folder" in refusal(tmp_path)
+    assert "is empty" in refusal(tmp_path)
 
 
 def test_a_file(tmp_path):
     (tmp_path / "scan.zip").write_bytes(b"PK")
-    assert "is a file" in refusal(tmp_path / "scan.zip")
+    assert "an unknown layout" in refusal(tmp_path / "scan.zip")
 
 
 def test_an_unknown_layout_lists_the_known_ones_and_what_each_lacks(tmp_path):
@@ -275,3 +277,71 @@ def index_first(file):
     before = [b for kind, b in boxes if kind == b"ftyp"]
     after = [b for kind, b in boxes if kind != b"ftyp"]
     file.write_bytes(b"".join([*before, moov, *after]))
+
+
+def zipped(path, **members):
+    """The folder as an archive beside it, in a folder of its own as phones pack it."""
+    target = path.with_suffix(".zip")
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(path.rglob("*")):
+            if file.is_file():
+                archive.write(file, f"scan/{file.relative_to(path)}")
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return target
+
+
+def test_an_archive_is_read_as_its_folder_is(tmp_path):
+    path = write_stray(tmp_path / "c")
+    packed = open_capture(zipped(path, **{"__MACOSX/._scan": b"clutter"}))
+    for got, want in zip(packed.frames(), open_capture(path).frames(), strict=True):
+        assert np.array_equal(got.depth, want.depth)
+        assert np.array_equal(got.colour, want.colour)
+        assert np.array_equal(got.world_from_camera, want.world_from_camera)
+
+
+def test_a_truncated_archive(tmp_path):
+    packed = zipped(write_stray(tmp_path / "c"))
+    packed.write_bytes(packed.read_bytes()[:-300])
+    refusal(packed)
+
+
+def test_an_archive_with_a_flipped_bit(tmp_path):
+    packed = zipped(write_seven(tmp_path / "c"))
+    data = bytearray(packed.read_bytes())
+    data[data.index(b"depth.png") + 60] ^= 4
+    packed.write_bytes(data)
+    assert "depth.png: cannot be read" in refusal(packed)
+
+
+@pytest.mark.parametrize("name", ["../evil.txt", "/etc/evil", "C:\\evil", "a/../../evil"])
+def test_a_member_that_leaves_the_archive(tmp_path, name):
+    packed = zipped(write_stray(tmp_path / "c"), **{name: b"x"})
+    assert "do not trust this file" in refusal(packed)
+
+
+def test_a_decompression_bomb_is_never_unpacked(tmp_path):
+    path = write_stray(tmp_path / "c")
+    packed = zipped(path, **{"scan/depth/000009.png": bytes(80 << 20)})
+    assert "unpacks to" in refusal(packed)
+
+
+def test_a_folder_without_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "MAX_FILES", 10)
+    assert "more than 10 files" in refusal(write_stray(tmp_path / "c", 6))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"fx": 1}', '{"fx": NaN}', "\xff"])
+def test_a_camera_file_that_is_none(tmp_path, text):
+    path = write_seven(tmp_path / "c")
+    (path / "camera-intrinsics.txt").unlink()
+    assert "tells nothing of its camera" in refusal(path)
+    (path / "camera.json").write_bytes(text.encode("latin-1"))
+    assert "camera.json" in refusal(path)
+
+
+def test_an_option_for_a_camera_that_is_known(tmp_path):
+    with pytest.raises(UsageError, match="leave the option out"):
+        open_capture(write_seven(tmp_path / "c"), parse("80,80,48,36"))
+    with pytest.raises(UsageError, match="give it as fx,fy,cx,cy"):
+        parse("80,80,48")

@@ -6,6 +6,7 @@ import os
 import stat
 import warnings
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -285,12 +286,12 @@ def test_a_zip_bomb(tmp_path, monkeypatch):
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
         file.writestr("assets/zeros.obj", bytes(archive._RATIO_FROM + 1))
     refused(path, "unpacks to")
-    monkeypatch.setattr(archive, "MAX_BYTES", 1000)
+    monkeypatch.setattr(archive, "PACK", replace(archive.PACK, bytes=1000))
     refused(write_pack(tmp_path / "q.zip"), "unpacks to")
 
 
 def test_too_many_members(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "MAX_MEMBERS", 5)
+    monkeypatch.setattr(archive, "PACK", replace(archive.PACK, members=5))
     refused(write_pack(tmp_path / "p.zip"), "more than 5 members")
     refused(write_pack(tmp_path / "p"), "more than 5 files")
 

@@ -60,7 +60,7 @@ def refused(monkeypatch, capsys, tmp_path):
 def test_no_folder_and_an_empty_one(refused, tmp_path):
     assert "does not exist" in refused(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    assert "empty folder" in refused(tmp_path / "empty")
+    assert "is empty" in refused(tmp_path / "empty")
 
 
 def test_an_unknown_layout_says_what_each_known_one_lacks(refused, tmp_path):

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from cousins import plugins
+from cousins.capture.camera import Lens
+from cousins.capture.files import Files, open_files
 from cousins.errors import CaptureError, PluginError
-from cousins.types import Capture
+from cousins.types import Capture, Photos
 
-__all__ = ["Reader", "open_capture", "readers"]
+__all__ = ["Files", "Lens", "Reader", "open_capture", "open_rgbd", "readers"]
 
 
 @runtime_checkable
@@ -22,12 +24,15 @@ class Reader(Protocol):
         """Its name, as in `Capture.layout`."""
         ...
 
-    def missing(self, path: Path) -> list[str]:
-        """What of this layout `path` lacks; empty where it is recognised."""
+    def missing(self, files: Files) -> list[str]:
+        """What of this layout the files lack; empty where it is recognised."""
         ...
 
-    def __call__(self, path: Path) -> Capture:
-        """The capture at `path`. Raises CaptureError."""
+    def __call__(self, files: Files, lens: Lens | None = None) -> Capture | Photos:
+        """The capture that the files are. lens: the camera that the user tells, if any.
+
+        Raises CaptureError; UsageError where a lens is told and the layout has its own.
+        """
         ...
 
 
@@ -44,28 +49,44 @@ def readers() -> tuple[Reader, ...]:
         if isinstance(other, type) or not isinstance(other, Reader):
             raise PluginError(
                 f"plug-in {name!r} (cousins.captures) is no reader: it must be an object with"
-                " layout, missing(path) and __call__(path); update or uninstall its package"
+                " layout, missing(files) and __call__(files, lens); update or uninstall its package"
             )
     return (StrayScanner(), SevenScenes(), *others.values())
 
 
-def open_capture(path: str | Path, among: Sequence[Reader] | None = None) -> Capture:
-    """The capture at `path`, by the first reader (of `among`, else of all) that recognises it.
+def open_capture(
+    path: str | Path, lens: Lens | None = None, among: Sequence[Reader] | None = None
+) -> Capture | Photos:
+    """The capture at `path`, a folder, an archive or a file, by the first reader (of `among`, else
+    of all) that recognises it; also one folder further down, where there is just one.
 
-    Poses and depth images are checked here; pictures as `frames()` comes to them. Raises
-    CaptureError, with the file and the remedy, for a damaged capture or an unknown layout.
+    lens: the camera, for layouts that do not tell it. Poses and depth images are checked here;
+    pictures as they are streamed. Raises CaptureError, with the file and the remedy, for a
+    damaged capture or an unknown layout.
     """
     path = Path(path)
     known = readers() if among is None else among
     if not path.exists():
         raise CaptureError(f"{path}: does not exist; name the folder of a capture")
-    lacks = {reader.layout: reader.missing(path) for reader in known}
-    for reader in known:
-        if not lacks[reader.layout]:
-            return reader(path)
+    files = here = open_files(path)
+    if not files.names:
+        raise CaptureError(f"{path}: is empty; copy a capture into it")
+    while True:
+        for reader in known:
+            if not reader.missing(here):
+                return reader(here, lens)
+        inside = here.folders()
+        if len(inside) != 1:
+            break
+        here = here.below(inside[0])
+    lacks = {reader.layout: reader.missing(files) for reader in known}
     layouts = "; ".join(f"{name} (lacks {', '.join(what)})" for name, what in lacks.items())
-    if not path.is_dir():
-        raise CaptureError(f"{path}: is a file and no known capture; name a folder: {layouts}")
-    if not any(path.iterdir()):
-        raise CaptureError(f"{path}: is an empty folder; copy a capture into it: {layouts}")
     raise CaptureError(f"{path}: an unknown layout; known: {layouts}")
+
+
+def open_rgbd(path: str | Path, lens: Lens | None = None) -> Capture:
+    """The capture at `path`, which must hold depth. Raises CaptureError as `open_capture` does."""
+    found = open_capture(path, lens)
+    if isinstance(found, Photos):
+        raise CaptureError(f"{path}: holds no depth, which is needed here")
+    return found

@@ -1,163 +1,250 @@
-"""Reading a capture's files without trusting them: sizes and sums are looked at before decoding."""
+"""A capture's files, in a folder or a zip, read without trusting them.
+
+Readers name a file by its path below the capture's root, with slashes, and never learn whether it
+was unpacked for them. Nothing is read beyond a limit, and no name leaves the capture.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import re
+import shutil
 import struct
-import zlib
-from collections.abc import Sequence
-from pathlib import Path
+import tempfile
+import weakref
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
 
+from cousins.archive import DAMAGED, Kind, checked_members, unsafe
 from cousins.errors import CaptureError
 from cousins.types import Array
 
-MAX_PIXELS = 64_000_000  # no phone's picture is larger; a header that says so is not believed
-MAX_BYTES = 512_000_000  # nor is a picture's file
+MAX_BYTES = 512_000_000  # no picture's file is larger
 MAX_TEXT = 256_000_000
-UNKNOWN_MM = 65535  # Kinect's "no depth"; a phone never sees 65 m
+MAX_FILES = 500_000
+MAX_DEPTH = 5  # folders below one another; the deepest layout has four
+ARCHIVE = Kind("capture", CaptureError, MAX_FILES, 64 << 30)
 AGAIN = "copy the capture from its device again, or delete this frame's files"
-_PNG = b"\x89PNG\r\n\x1a\n"
+_CLUTTER = re.compile(r"(^|/)(__MACOSX(/|$)|\.|Thumbs\.db$|desktop\.ini$)")
 
 
-def digest(root: Path, files: Sequence[Path]) -> str:
-    """SHA-256 in hex over the names (relative to `root`) and the contents of `files`."""
-    total = hashlib.sha256()
-    for file in sorted(files):
-        name = file.relative_to(root).as_posix().encode()
-        total.update(struct.pack("<QQ", len(name), file.stat().st_size) + name)
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                total.update(block)
-    return total.hexdigest()
+Form = TypeVar("Form", bound=BaseModel)
 
 
-def read_depth(file: Path) -> NDArray[np.float32]:
-    """(h, w) metres, 0 where unknown, of a 16-bit PNG in millimetres.
+class _Scratch:
+    """A temporary folder, made when first asked for, removed with this object."""
 
-    Raises CaptureError for a file that is damaged, too large or not 16-bit grey.
+    def __init__(self) -> None:
+        self._folder: str | None = None
+
+    def folder(self) -> Path:
+        if self._folder is None:
+            self._folder = tempfile.mkdtemp(prefix="cousins-")
+            weakref.finalize(self, shutil.rmtree, self._folder, True)
+        return Path(self._folder)
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a capture. path: as the user gave it. names: sorted, below `root`.
+
+    root: where in the folder or archive the capture begins, "" or with a slash at its end.
     """
-    image = _decode(file, np.uint16)
-    if image.ndim != 2:
-        raise CaptureError(f"{file}: depth must be a grey image, this one has colours; {AGAIN}")
-    metres: NDArray[np.float32] = image.astype(np.float32)
-    metres /= 1000
-    metres[image == UNKNOWN_MM] = 0
-    return metres
+
+    path: Path
+    names: tuple[str, ...] = field(repr=False)
+    root: str = ""
+    _archive: zipfile.ZipFile | None = field(default=None, repr=False)
+    _scratch: _Scratch = field(default_factory=_Scratch, repr=False)
+    _held: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_held", frozenset(self.names))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._held
+
+    def where(self, name: str) -> str:
+        """The file as a user would look for it: for messages."""
+        return str(self.path / (self.root + name))
+
+    def matching(self, pattern: str) -> list[str]:
+        """The names that a regular expression matches in full, in order."""
+        match = re.compile(pattern).fullmatch
+        return [name for name in self.names if match(name)]
+
+    def numbered(self, folder: str, suffix: str) -> dict[int, str]:
+        """The names `folder`/NUMBER.`suffix` by their number, in its order; folder may be ""."""
+        start = re.escape(f"{folder}/" if folder else "")
+        found = self.matching(rf"{start}\d{{1,15}}\.{re.escape(suffix)}")
+        by_number = {int(PurePosixPath(name).name.partition(".")[0]): name for name in found}
+        return dict(sorted(by_number.items()))
+
+    def below(self, folder: str) -> Files:
+        """The same capture seen from one of its folders."""
+        start = f"{folder}/"
+        names = tuple(n.removeprefix(start) for n in self.names if n.startswith(start))
+        return Files(self.path, names, self.root + start, self._archive, self._scratch)
+
+    def folders(self) -> list[str]:
+        """The folders at the root."""
+        return sorted({name.partition("/")[0] for name in self.names if "/" in name})
+
+    def read(self, name: str, limit: int = MAX_BYTES) -> bytes:
+        """A file's bytes. Raises CaptureError where it is missing, damaged or above `limit`."""
+        if name not in self._held:
+            raise CaptureError(f"{self.where(name)}: is missing; {AGAIN}")
+        try:
+            if self._archive is None:
+                with open(self.path / (self.root + name), "rb") as stream:
+                    data = stream.read(limit + 1)
+                size = len(data)
+            else:
+                size = self._archive.getinfo(self.root + name).file_size
+                data = b"" if size > limit else self._archive.read(self.root + name)
+        except DAMAGED as error:
+            reason = getattr(error, "strerror", None) or error
+            raise CaptureError(f"{self.where(name)}: cannot be read ({reason}); {AGAIN}") from None
+        if size > limit:
+            raise CaptureError(f"{self.where(name)}: larger than {limit:,} bytes, which none is")
+        return data
+
+    def local(self, name: str) -> Path:
+        """The file on the disk, for what reads no bytes, such as a video's decoder.
+
+        A member of an archive is unpacked into a temporary folder, which lives as long as this.
+        Raises CaptureError as `read` does, and where the disk is full.
+        """
+        if name not in self._held:
+            raise CaptureError(f"{self.where(name)}: is missing; {AGAIN}")
+        if self._archive is None:
+            return self.path / (self.root + name)
+        plain = hashlib.sha256((self.root + name).encode()).hexdigest()
+        file = self._scratch.folder() / f"{plain}{PurePosixPath(name).suffix}"
+        if not file.exists():
+            part = file.with_name(f"{file.name}.part")
+            try:
+                with self._archive.open(self.root + name) as packed, part.open("wb") as out:
+                    shutil.copyfileobj(packed, out, 1 << 20)
+                os.replace(part, file)
+            except DAMAGED as error:
+                part.unlink(missing_ok=True)
+                reason = getattr(error, "strerror", None) or error
+                raise CaptureError(
+                    f"{self.where(name)}: cannot be unpacked to {part.parent} ({reason}); free some"
+                    " space, or copy the capture again"
+                ) from None
+        return file
+
+    def digest(self, names: Iterable[str]) -> str:
+        """SHA-256 in hex over the names and contents of some files."""
+        total = hashlib.sha256()
+        for name in sorted(names):
+            total.update(struct.pack("<Q", len(name.encode())) + name.encode())
+            content = hashlib.sha256()
+            for block in self._blocks(name):
+                content.update(block)
+            total.update(content.digest())
+        return total.hexdigest()
+
+    def _blocks(self, name: str) -> Iterator[bytes]:
+        if self._archive is not None:  # its sums are checked as it is unpacked, which is dear
+            info = self._archive.getinfo(self.root + name)
+            yield struct.pack("<QQ", info.file_size, info.CRC)
+            return
+        try:
+            with open(self.path / (self.root + name), "rb") as stream:
+                while block := stream.read(1 << 20):
+                    yield block
+        except OSError as error:
+            raise CaptureError(f"{self.where(name)}: {error.strerror}; {AGAIN}") from None
 
 
-def read_confidence(file: Path) -> NDArray[np.uint8]:
-    """(h, w) ARKit confidence, 0 low to 2 high. Raises CaptureError as `read_depth` does."""
-    image = _decode(file, np.uint8)
-    if image.ndim != 2 or image.max(initial=0) > 2:
-        raise CaptureError(f"{file}: confidence must be grey with values 0, 1 and 2; {AGAIN}")
-    return image
+def open_files(path: Path) -> Files:
+    """The files at `path`: of a folder, of a zip, or the one file that it is.
+
+    Hidden files and what file managers leave behind are not seen. Raises CaptureError for an
+    archive that is damaged or unsafe, and for more files than a capture has.
+    """
+    if path.is_dir():
+        return Files(path, tuple(sorted(_walk(path, path, 0, []))))
+    if not zipfile.is_zipfile(path):
+        return Files(path.parent, (path.name,))
+    try:
+        archive = zipfile.ZipFile(path)
+        members = checked_members(path, archive, ARCHIVE)
+    except DAMAGED as error:
+        raise CaptureError(f"{path}: not a readable zip ({error}); copy it again") from None
+    names = tuple(sorted(name for name in members if not _CLUTTER.search(name)))
+    return Files(path, names, "", archive)
 
 
-def read_colour(file: Path) -> NDArray[np.uint8]:
-    """(h, w, 3) RGB of a PNG or JPEG. Raises CaptureError as `read_depth` does."""
-    image = _decode(file, np.uint8)
-    return np.stack([image] * 3, 2) if image.ndim == 2 else image[:, :, 2::-1]
+def _walk(root: Path, folder: Path, depth: int, found: list[str]) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if _CLUTTER.search(entry.name):
+                    continue
+                if entry.is_dir():
+                    if depth < MAX_DEPTH:
+                        _walk(root, Path(entry.path), depth + 1, found)
+                elif entry.is_file():
+                    found.append(Path(entry.path).relative_to(root).as_posix())
+                if len(found) > MAX_FILES:
+                    raise CaptureError(f"{root}: more than {MAX_FILES:,} files; name the capture")
+    except OSError as error:
+        raise CaptureError(f"{folder}: cannot be read ({error.strerror})") from None
+    return found
 
 
-def read_matrix(file: Path, shape: tuple[int, int], delimiter: str | None = None) -> Array:
+def safe(files: Files, name: str, stated_in: str) -> str:
+    """A name that a file states, such as an image's in transforms.json, made one of `files`.
+
+    "./images/1.png" is "images/1.png". Raises CaptureError where it leaves the capture.
+    """
+    plain = str(PurePosixPath(name)) if name else name
+    if reason := unsafe(plain):
+        raise CaptureError(f"{files.where(stated_in)}: the file name {name!r} {reason}")
+    return plain
+
+
+def read_text(files: Files, name: str) -> str:
+    """A UTF-8 text file. Raises CaptureError where it cannot be read as one."""
+    try:
+        return files.read(name, MAX_TEXT).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise CaptureError(f"{files.where(name)}: not a text file; {AGAIN}") from None
+
+
+def read_json(files: Files, name: str, form: type[Form]) -> Form:
+    """A JSON file of the given form. Raises CaptureError, with the first fault, for another."""
+    try:
+        return form.model_validate_json(files.read(name, MAX_TEXT))
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(str(part) for part in first["loc"])
+        more = f"{at}: {first['msg']}" if at else first["msg"]
+        raise CaptureError(f"{files.where(name)}: {' '.join(more.split())}; {AGAIN}") from None
+
+
+def read_matrix(
+    files: Files, name: str, shape: tuple[int, int], delimiter: str | None = None
+) -> Array:
     """A text file of `shape` numbers. Raises CaptureError where it holds anything else."""
     try:
-        rows = [line.split(delimiter) for line in read_text(file).splitlines() if line.strip()]
-        values = np.array(rows, float)
+        lines = read_text(files, name).splitlines()
+        values = np.array([line.split(delimiter) for line in lines if line.strip()], float)
     except ValueError:
         values = np.empty(0)
     if values.shape != shape:
-        raise CaptureError(f"{file}: expected {shape[0]} rows of {shape[1]} numbers; {AGAIN}")
+        raise CaptureError(
+            f"{files.where(name)}: expected {shape[0]} rows of {shape[1]} numbers; {AGAIN}"
+        )
     return values
-
-
-def lens(matrix: Array) -> tuple[float, float, float, float]:
-    """fx, fy, cx, cy of a (3, 3) camera matrix."""
-    return float(matrix[0, 0]), float(matrix[1, 1]), float(matrix[0, 2]), float(matrix[1, 2])
-
-
-def read_text(file: Path) -> str:
-    """A UTF-8 text file. Raises CaptureError where it cannot be read as one."""
-    try:
-        if file.stat().st_size > MAX_TEXT:
-            raise CaptureError(f"{file}: larger than {MAX_TEXT} bytes, which no capture needs")
-        return file.read_text("utf-8-sig")
-    except OSError as error:
-        raise CaptureError(f"{file}: {error.strerror}; {AGAIN}") from error
-    except UnicodeDecodeError as error:
-        raise CaptureError(f"{file}: not a text file; {AGAIN}") from error
-
-
-def check_pixels(file: Path, width: int, height: int) -> None:
-    """Raises CaptureError for a size that no camera has."""
-    if width <= 0 or height <= 0 or width * height > MAX_PIXELS:
-        raise CaptureError(
-            f"{file}: its size of {width}x{height} is not between 1 and {MAX_PIXELS} pixels"
-        )
-
-
-def _decode(file: Path, dtype: type) -> NDArray:
-    import cv2
-
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise CaptureError(f"{file}: larger than {MAX_BYTES} bytes, which no picture is")
-        data = file.read_bytes()
-    except OSError as error:
-        raise CaptureError(f"{file}: {error.strerror}; {AGAIN}") from error
-    if data.startswith(_PNG):
-        _check_png(file, data)
-    elif data.startswith(b"\xff\xd8"):
-        _check_jpeg(file, data)
-    else:
-        raise CaptureError(f"{file}: neither a PNG nor a JPEG image; {AGAIN}")
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise CaptureError(f"{file}: a damaged image; {AGAIN}")
-    if image.dtype != dtype:
-        raise CaptureError(
-            f"{file}: has {8 * image.dtype.itemsize} bits a value where "
-            f"{8 * np.dtype(dtype).itemsize} are expected; {AGAIN}"
-        )
-    return image
-
-
-def _check_png(file: Path, data: bytes) -> None:
-    """Walks the chunks: decoders hand back half a picture for half a file."""
-    at = len(_PNG)
-    while at + 12 <= len(data):
-        length = int.from_bytes(data[at : at + 4], "big")
-        kind = data[at + 4 : at + 8]
-        end = at + 12 + length
-        if end > len(data):
-            break
-        if zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise CaptureError(f"{file}: a damaged PNG (wrong checksum); {AGAIN}")
-        if at == len(_PNG):
-            if kind != b"IHDR" or length != 13:
-                break
-            check_pixels(file, *struct.unpack(">II", data[at + 8 : at + 16]))
-        if kind == b"IEND":
-            return
-        at = end
-    raise CaptureError(f"{file}: a truncated PNG; {AGAIN}")
-
-
-def _check_jpeg(file: Path, data: bytes) -> None:
-    # Some writers pad after the end marker; a cut file has none near its end.
-    if b"\xff\xd9" not in data[-1024:]:
-        raise CaptureError(f"{file}: a truncated JPEG; {AGAIN}")
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
-            return check_pixels(file, width, height)
-        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    raise CaptureError(f"{file}: a damaged JPEG (no size in it); {AGAIN}")

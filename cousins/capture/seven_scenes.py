@@ -2,23 +2,23 @@
 
 Pictures may be absent altogether; where there is one, every frame has one.
 Depth is uint16 mm with 0 and 65535 unknown. Poses are 4x4 camera-to-world with OpenCV axes. Frame
-numbers may have gaps. The world's up is not defined. The one camera matrix is the depth camera's.
+numbers may have gaps. The world's up is not defined. The one camera matrix is the depth camera's;
+the scenes as first published have none, and it has to be told (585, 585, 320, 240).
 The colour camera's is not published; the Kinect's nominal one brings colour edges onto depth edges.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from cousins.capture import files, quality
+from cousins.capture import camera, images, quality
+from cousins.capture.camera import Lens
+from cousins.capture.files import Files, read_matrix
+from cousins.capture.frames import Item, capture, depth_png, picture
 from cousins.errors import CaptureError
-from cousins.types import Array, Capture, Frame, Intrinsics
+from cousins.types import Capture, Intrinsics
 
 INTRINSICS = "camera-intrinsics.txt"
 # The first Kinect's nominal cameras: the published scenes give its depth camera's focal length
@@ -26,7 +26,7 @@ INTRINSICS = "camera-intrinsics.txt"
 DEPTH_FOCAL, COLOUR_FOCAL = 585.0, 525.0
 COLOUR_FROM_DEPTH = np.array([[1, 0, 0, -0.025], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
 RATE = 30.0  # frames a second, the Kinect's
-_NAME = re.compile(r"frame-(\d{6})\.(color\.jpg|color\.png|depth\.png|pose\.txt)")
+_NAME = r"frame-\d{6}\."
 
 
 @dataclass(frozen=True)
@@ -37,53 +37,58 @@ class SevenScenes:
     def layout(self) -> str:
         return "7-scenes"
 
-    def missing(self, path: Path) -> list[str]:
-        """What of this layout the folder lacks; empty where it is recognised."""
-        found = _found(path)
-        lacks = [f"frame-*.{kind}" for kind in ("depth.png", "pose.txt") if not found[kind]]
-        return lacks + ([] if (path / INTRINSICS).is_file() else [INTRINSICS])
+    def missing(self, files: Files) -> list[str]:
+        """What of this layout the files lack; empty where it is recognised."""
+        found = _found(files)
+        return [f"frame-*.{kind}" for kind in ("depth.png", "pose.txt") if not found[kind]]
 
-    def __call__(self, path: Path) -> Capture:
-        """The capture, with every pose and depth image checked. Raises CaptureError."""
-        found = _found(path)
-        _check_counts(path, found)
-        numbers = sorted(found["depth.png"])
-        pose_files = [found["pose.txt"][n] for n in numbers]
-        names = [str(file) for file in pose_files]
-        raw = np.stack([files.read_matrix(file, (4, 4)) for file in pose_files])
-        poses = quality.check_poses(raw, names)
-        depths = [found["depth.png"][n] for n in numbers]
-        keep, (width, height), notes = quality.survey_depth(
-            map(files.read_depth, depths), [str(d) for d in depths]
-        )
-        k = files.read_matrix(path / INTRINSICS, (3, 3))
-        camera = quality.check_intrinsics(
-            Intrinsics(width, height, *files.lens(k)), str(path / INTRINSICS)
-        )
-        colours = [found["color.jpg"][n] for n in numbers] if found["color.jpg"] else []
-        kept = [i for i in range(len(numbers)) if keep[i]]
-        parts = [(numbers[i], colours[i] if colours else None, depths[i]) for i in kept]
-        return Capture(
-            path=path,
-            layout=self.layout,
-            poses=poses[keep],
-            up=None,
-            sha256=files.digest(path, [path / INTRINSICS, *colours, *depths, *pose_files]),
-            frames=partial(_frames, parts, poses[keep], camera),
-            warnings=notes + quality.pose_warnings(poses, names),
-        )
+    def __call__(self, files: Files, lens: Lens | None = None) -> Capture:
+        """The capture. Raises CaptureError; `lens` is needed where there is no matrix."""
+        found = _found(files)
+        _check_counts(files, found)
+        depths, colours, poses = found["depth.png"], found["color.jpg"], found["pose.txt"]
+        first = next(iter(depths.values()))
+        size = images.size(files.read(first), files.where(first))
+        own = _camera(files, lens, size)
+        items = [
+            Item(
+                where=files.where(poses[n]),
+                time=n / RATE,
+                pose=read_matrix(files, poses[n], (4, 4)),
+                camera=own,
+                depth=depth_png(files, depths[n]),
+                colour=picture(files, colours[n]) if colours else None,
+                colour_camera=colour_camera(own),
+                colour_from_depth=COLOUR_FROM_DEPTH if colour_camera(own) else None,
+                depth_where=files.where(depths[n]),
+            )
+            for n in depths
+        ]
+        used = [*depths.values(), *colours.values(), *poses.values()]
+        used += [INTRINSICS] if INTRINSICS in files else []
+        return capture(files, self.layout, items, used, up=None)
 
 
-def _found(path: Path) -> dict[str, dict[int, Path]]:
-    """The folder's frame files by kind and number; a colour PNG counts as color.jpg."""
-    found: dict[str, dict[int, Path]] = {"color.jpg": {}, "depth.png": {}, "pose.txt": {}}
-    for file in path.glob("frame-*"):
-        if match := _NAME.fullmatch(file.name):
-            found[match[2].replace("color.png", "color.jpg")][int(match[1])] = file
+def _camera(files: Files, lens: Lens | None, size: tuple[int, int]) -> Intrinsics:
+    if INTRINSICS not in files:
+        return camera.needed(files, lens, "7-scenes").of(size)
+    camera.unneeded(lens, files.where(INTRINSICS))
+    matrix = read_matrix(files, INTRINSICS, (3, 3))
+    return quality.check_intrinsics(
+        Intrinsics(*size, *camera.numbers(matrix)), files.where(INTRINSICS)
+    )
+
+
+def _found(files: Files) -> dict[str, dict[int, str]]:
+    """The frame files by kind and number; a colour PNG counts as color.jpg."""
+    found = {}
+    for kind in ("color.jpg", "depth.png", "pose.txt"):
+        pattern = "color.(jpg|png)" if kind == "color.jpg" else kind
+        found[kind] = {int(name[6:12]): name for name in files.matching(_NAME + pattern)}
     return found
 
 
-def _check_counts(path: Path, found: dict[str, dict[int, Path]]) -> None:
+def _check_counts(files: Files, found: dict[str, dict[int, str]]) -> None:
     every = set().union(*found.values())
     for kind, some in found.items():
         if kind == "color.jpg" and not some:
@@ -91,37 +96,9 @@ def _check_counts(path: Path, found: dict[str, dict[int, Path]]) -> None:
         if absent := sorted(every - set(some)):
             counts = ", ".join(f"{len(v)} {k}" for k, v in found.items())
             raise CaptureError(
-                f"{path}: counts differ ({counts}); frame-{absent[0]:06d}.{kind} is missing:"
+                f"{files.path}: counts differ ({counts}); frame-{absent[0]:06d}.{kind} is missing:"
                 " copy it again, or delete that frame's other files"
             )
-
-
-def _frames(
-    parts: Sequence[tuple[int, Path | None, Path]], poses: Array, camera: Intrinsics
-) -> Iterator[Frame]:
-    apart = colour_camera(camera)
-    for i, (number, colour_file, depth_file) in enumerate(parts):
-        frame = Frame(
-            index=i,
-            time=number / RATE,
-            world_from_camera=poses[i],
-            depth=files.read_depth(depth_file),
-            depth_intrinsics=camera,
-            colour=None,
-            colour_intrinsics=camera,
-        )
-        if colour_file is None:
-            yield frame
-            continue
-        colour = files.read_colour(colour_file)
-        height, width = colour.shape[:2]
-        quality.check_same_view((width, height), (camera.width, camera.height), str(colour_file))
-        yield replace(
-            frame,
-            colour=np.ascontiguousarray(colour),
-            colour_intrinsics=(apart or camera).scaled(width, height),
-            colour_from_depth=None if apart is None else COLOUR_FROM_DEPTH,
-        )
 
 
 def colour_camera(depth: Intrinsics) -> Intrinsics | None:

@@ -14,20 +14,20 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cousins.capture import files, quality
+from cousins.capture import camera, images, quality, video
+from cousins.capture.camera import Lens
+from cousins.capture.files import AGAIN, Files, read_matrix, read_text
+from cousins.capture.frames import ARKIT_UP, Item, Picture, capture, confidence_png, depth_png
 from cousins.errors import CaptureError
-from cousins.types import Array, Capture, Frame, Intrinsics
+from cousins.types import Capture, Intrinsics
 
+POSES, MATRIX, VIDEO = "odometry.csv", "camera_matrix.csv", "rgb.mp4"
 COLUMNS = ("timestamp", "frame", "x", "y", "z", "qx", "qy", "qz", "qw")
 LENS = ("fx", "fy", "cx", "cy")
 VIDEO_WIDTH = 1920  # px of the app's videos; they are 1440 high, of the shape of depth
@@ -54,61 +54,80 @@ class StrayScanner:
     def layout(self) -> str:
         return "stray-scanner"
 
-    def missing(self, path: Path) -> list[str]:
-        """What of this layout the folder lacks; empty where it is recognised."""
-        lacks = [n for n in ("odometry.csv", "camera_matrix.csv") if not (path / n).is_file()]
-        if not any((path / "depth").glob("[0-9]*.png")):
-            lacks.append("depth/*.png")
-        return lacks
+    def missing(self, files: Files) -> list[str]:
+        """What of this layout the files lack; empty where it is recognised."""
+        lacks = [name for name in (POSES, MATRIX) if name not in files]
+        return lacks if files.numbered("depth", "png") else [*lacks, "depth/*.png"]
 
-    def __call__(self, path: Path) -> Capture:
-        """The capture, with every pose and depth image checked. Raises CaptureError."""
-        rows = _rows(path / "odometry.csv")
-        video = path / "rgb.mp4" if (path / "rgb.mp4").exists() else None
-        width, height, pictures = _video_size(video) if video else (0, 0, None)
-        rows, notes = _matched(path, rows, pictures)
-        names = [row.where for row in rows]
+    def __call__(self, files: Files, lens: Lens | None = None) -> Capture:
+        """The capture. Raises CaptureError, and UsageError for a lens, which it has."""
+        camera.unneeded(lens, files.where(MATRIX))
+        rows = _rows(files)
+        size, count = _video_size(files) if VIDEO in files else (None, None)
+        rows, notes = _matched(files, rows, count)
         poses = quality.poses_from_quaternions(
-            np.array([row.position for row in rows]), np.array([row.xyzw for row in rows]), names
+            np.array([row.position for row in rows]),
+            np.array([row.xyzw for row in rows]),
+            [row.where for row in rows],
         )
-        depths = [path / "depth" / f"{row.number:06d}.png" for row in rows]
-        keep, depth_size, depth_notes = quality.survey_depth(
-            map(files.read_depth, depths), [str(d) for d in depths]
-        )
-        matrix = path / "camera_matrix.csv"
-        lens = files.lens(files.read_matrix(matrix, (3, 3), ","))
-        if video:
-            quality.check_same_view((width, height), depth_size, str(video))
-        else:
-            width, height = _size_meant(matrix, lens, depth_size)
-        camera = quality.check_intrinsics(Intrinsics(width, height, *lens), str(matrix))
-        rows = [row for row, some in zip(rows, keep, strict=True) if some]
-        confidence, confidence_notes = _confidence(path, rows)
-        used = [path / "odometry.csv", matrix, *([video] if video else [])]
-        return Capture(
-            path=path,
-            layout=self.layout,
-            poses=poses[keep],
-            up=np.array([0.0, 1.0, 0.0]),
-            sha256=files.digest(path, used + depths + [c for c in confidence if c]),
-            frames=partial(_frames, path, video, rows, poses[keep], camera, depth_size, confidence),
-            warnings=notes + depth_notes + confidence_notes + quality.pose_warnings(poses, names),
-        )
+        depths = files.numbered("depth", "png")
+        confidence, confidence_notes = _confidence(files, rows)
+        common = _camera(files, size, depths[rows[0].number])
+        items = [
+            _item(files, row, pose, common, depths[row.number], confidence.get(row.number))
+            for row, pose in zip(rows, poses, strict=True)
+        ]
+        used = [POSES, MATRIX, *depths.values(), *confidence.values()]
+        clip = None
+        if size:
+            used.append(VIDEO)
+            clip = partial(_pictures, files, [row.number for row in rows], size)
+        notes += confidence_notes
+        return capture(files, self.layout, items, used, ARKIT_UP, notes, clip)
 
 
-def _rows(file: Path) -> list[_Row]:
-    reader = csv.DictReader(io.StringIO(files.read_text(file)), skipinitialspace=True)
+def _item(
+    files: Files, row: _Row, pose: np.ndarray, common: Intrinsics, depth: str, sure: str | None
+) -> Item:
+    own = common
+    if row.lens is not None:
+        own = quality.check_intrinsics(
+            Intrinsics(common.width, common.height, *row.lens), row.where
+        )
+    return Item(
+        where=row.where,
+        time=row.time,
+        pose=pose,
+        camera=own,
+        depth=depth_png(files, depth),
+        confidence=confidence_png(files, sure) if sure else None,
+        depth_where=files.where(depth),
+    )
+
+
+def _camera(files: Files, video: tuple[int, int] | None, depth: str) -> Intrinsics:
+    """The camera that the matrix gives, at the size that it is meant for."""
+    lens = camera.numbers(read_matrix(files, MATRIX, (3, 3), ","))
+    size = video or _size_meant(
+        files.where(MATRIX), lens, images.size(files.read(depth), files.where(depth))
+    )
+    return quality.check_intrinsics(Intrinsics(*size, *lens), files.where(MATRIX))
+
+
+def _rows(files: Files) -> list[_Row]:
+    file = files.where(POSES)
+    reader = csv.DictReader(io.StringIO(read_text(files, POSES)), skipinitialspace=True)
     header = [(name or "").strip() for name in reader.fieldnames or ()]
     lacks = [name for name in COLUMNS if name not in header]
     if lacks:
-        raise CaptureError(f"{file}: lacks the columns {', '.join(lacks)}; {files.AGAIN}")
+        raise CaptureError(f"{file}: lacks the columns {', '.join(lacks)}; {AGAIN}")
     reader.fieldnames = header
     rows = [_row(f"{file} line {line}", values) for line, values in enumerate(reader, start=2)]
     if not rows:
-        raise CaptureError(f"{file}: holds no poses; {files.AGAIN}")
+        raise CaptureError(f"{file}: holds no poses; {AGAIN}")
     for a, b in itertools.pairwise(rows):
         if b.number <= a.number:
-            raise CaptureError(f"{b.where}: frame {b.number} comes after {a.number}; {files.AGAIN}")
+            raise CaptureError(f"{b.where}: frame {b.number} comes after {a.number}; {AGAIN}")
     return rows
 
 
@@ -119,14 +138,14 @@ def _row(where: str, values: dict[str, str]) -> _Row:
         lens = [(values.get(name) or "").strip() for name in LENS]
         given = tuple(map(float, lens)) if all(lens) else None
     except (ValueError, TypeError) as error:
-        raise CaptureError(f"{where}: holds something else than numbers; {files.AGAIN}") from error
+        raise CaptureError(f"{where}: holds something else than numbers; {AGAIN}") from error
     if number < 0 or not np.isfinite(time):
-        raise CaptureError(f"{where}: frame and timestamp must be numbers from 0; {files.AGAIN}")
+        raise CaptureError(f"{where}: frame and timestamp must be numbers from 0; {AGAIN}")
     return _Row(where, time, number, tuple(rest[:3]), tuple(rest[3:]), given)
 
 
 def _size_meant(
-    file: Path, lens: tuple[float, ...], depth_size: tuple[int, int]
+    where: str, lens: tuple[float, ...], depth_size: tuple[int, int]
 ) -> tuple[int, int]:
     """(width, height) of the pictures that the camera matrix is for, where there are none: the one
     known size that has the principal point near its middle. Raises CaptureError if none has."""
@@ -137,28 +156,28 @@ def _size_meant(
             return w, h
     told = " or ".join(f"{w}x{h}" for w, h in sizes)
     raise CaptureError(
-        f"{file}: there is no rgb.mp4 to tell which size of picture it is for, and its principal"
+        f"{where}: there is no rgb.mp4 to tell which size of picture it is for, and its principal"
         f" point {lens[2]:.0f}, {lens[3]:.0f} is not in the middle of {told} pixels: copy rgb.mp4"
         " as well, or scale the matrix to one of these sizes"
     )
 
 
 def _matched(
-    path: Path, rows: list[_Row], pictures: int | None
+    files: Files, rows: list[_Row], pictures: int | None
 ) -> tuple[list[_Row], tuple[str, ...]]:
     """The rows that have a picture; all of them where there is no video (None).
 
     Raises CaptureError if depth, poses and pictures disagree.
     """
-    stems = sorted(f.stem for f in (path / "depth").glob("[0-9]*.png"))
-    counts = f"{path}: depth/ holds {len(stems)} images, odometry.csv {len(rows)} poses"
+    depths = files.numbered("depth", "png")
+    counts = f"{files.path}: depth/ holds {len(depths)} images, odometry.csv {len(rows)} poses"
     if pictures is not None:
         counts += f", rgb.mp4 {pictures} pictures"
     remedy = "copy the whole capture from the phone again"
-    if len(stems) != len(rows):
+    if len(depths) != len(rows):
         raise CaptureError(f"{counts}; depth and poses must agree: {remedy}")
-    for row, stem in zip(rows, stems, strict=True):
-        if stem != f"{row.number:06d}":
+    for row in rows:
+        if row.number not in depths:
             raise CaptureError(f"{row.where}: depth/{row.number:06d}.png is missing: {remedy}")
     if pictures is None:
         return rows, ()
@@ -177,98 +196,25 @@ def _matched(
     return rows, ()
 
 
-def _confidence(path: Path, rows: Sequence[_Row]) -> tuple[list[Path | None], tuple[str, ...]]:
-    found = [path / "confidence" / f"{row.number:06d}.png" for row in rows]
-    present = [file if file.is_file() else None for file in found]
-    lacking = present.count(None)
+def _confidence(files: Files, rows: Sequence[_Row]) -> tuple[dict[int, str], tuple[str, ...]]:
+    found = files.numbered("confidence", "png")
+    present = {row.number: found[row.number] for row in rows if row.number in found}
+    lacking = len(rows) - len(present)
     if 0 < lacking < len(rows):
         return present, (f"confidence/ lacks the images of {lacking} of {len(rows)} frames",)
     return present, ()
 
 
-def _open(video: Path) -> Any:
-    # FFmpeg, inside OpenCV, prints its own complaints; ours follow. Read at first use, so a user's
-    # own setting wins.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    import cv2
+def _video_size(files: Files) -> tuple[tuple[int, int], int]:
+    """(width, height) and number of pictures."""
+    clip = video.probe(files.local(VIDEO), files.where(VIDEO))
+    return (clip.width, clip.height), clip.count
 
-    stream = cv2.VideoCapture(str(video))
-    if not stream.isOpened():
-        raise CaptureError(
-            f"{video}: not a video that can be read: cut short or damaged;"
-            " copy the capture from the phone again"
-        )
+
+def _pictures(
+    files: Files, numbers: Sequence[int], size: tuple[int, int], kept: Sequence[int]
+) -> Iterator[Picture]:
+    """(h, w, 3) RGB of the rows whose indices are `kept`."""
+    wanted = [numbers[i] for i in kept]
     # Depth is not turned, so the pictures must not be either.
-    stream.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
-    return stream
-
-
-def _video_size(video: Path) -> tuple[int, int, int]:
-    """Width, height and number of pictures."""
-    import cv2
-
-    stream = _open(video)
-    try:
-        width = int(stream.get(cv2.CAP_PROP_FRAME_WIDTH))
-        height = int(stream.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        files.check_pixels(video, width, height)
-        count = int(stream.get(cv2.CAP_PROP_FRAME_COUNT))
-        if count <= 0:  # the container does not say
-            count = 0
-            while stream.grab():
-                count += 1
-    finally:
-        stream.release()
-    return width, height, count
-
-
-def _frames(
-    path: Path,
-    video: Path | None,
-    rows: Sequence[_Row],
-    poses: Array,
-    camera: Intrinsics,
-    depth_size: tuple[int, int],
-    confidence: Sequence[Path | None],
-) -> Iterator[Frame]:
-    pictures = _pictures(video, rows, camera) if video else itertools.repeat(None, len(rows))
-    for i, (row, picture) in enumerate(zip(rows, pictures, strict=True)):
-        lens = camera if row.lens is None else quality.check_intrinsics(
-            Intrinsics(camera.width, camera.height, *row.lens), row.where
-        )  # fmt: skip
-        depth = files.read_depth(path / "depth" / f"{row.number:06d}.png")
-        file = confidence[i]
-        sure = files.read_confidence(file) if file else None
-        if sure is not None and sure.shape != depth.shape:
-            raise CaptureError(f"{file}: not of the depth image's size; {files.AGAIN}")
-        small = lens.scaled(*depth_size)
-        yield Frame(
-            index=i,
-            time=row.time,
-            world_from_camera=poses[i],
-            depth=depth,
-            depth_intrinsics=small,
-            colour=picture,
-            colour_intrinsics=small if picture is None else lens,
-            confidence=sure,
-        )
-
-
-def _pictures(video: Path, rows: Sequence[_Row], camera: Intrinsics) -> Iterator[NDArray[np.uint8]]:
-    """(h, w, 3) RGB of each row."""
-    stream = _open(video)
-    at = 0
-    try:
-        for row in rows:
-            while at < row.number and stream.grab():
-                at += 1
-            read, bgr = stream.read() if at == row.number else (False, None)
-            if not read or bgr is None or bgr.shape[:2] != (camera.height, camera.width):
-                raise CaptureError(
-                    f"{video}: cannot be read beyond picture {at} of {rows[-1].number + 1}:"
-                    " cut short or damaged; copy the capture from the phone again"
-                )
-            at += 1
-            yield np.ascontiguousarray(bgr[:, :, ::-1])
-    finally:
-        stream.release()
+    return video.pictures(files.local(VIDEO), wanted, size, files.where(VIDEO), turn=False)

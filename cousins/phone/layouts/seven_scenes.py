@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cousins.capture.files import UNKNOWN_MM
+from cousins.capture.images import UNKNOWN_MM
 from cousins.capture.seven_scenes import COLOUR_FROM_DEPTH, DEPTH_FOCAL, INTRINSICS, colour_camera
 from cousins.phone.shots import Layout, Rig, Shot, write_png
 from cousins.types import Intrinsics
