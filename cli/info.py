@@ -24,17 +24,17 @@ def info(
 
 def _text(told: dict[str, Any]) -> str:
     capture = told["capture"]
+    size = "size, cm" if told["metric"] else "size, no unit"
     lines = [
         f"{told['path']}: scanned from {capture['name'] or 'a capture'} ({capture['layout']})"
         f" by cousins {told['cousins_version']}",
         "",
         *table(
-            ["object", "mass, kg", "90 % of it in", "size, cm", "stands on", "seen"],
+            ["object", "mass, kg", "90 % of it in", size, "stands on", "seen"],
             [
                 [
                     f"{o['name']} ({o['label']})" if o["label"] != o["name"] else o["name"],
-                    f"{o['mass']['mode']:.3g}",
-                    f"{o['mass']['q05']:.2g} to {o['mass']['q95']:.2g}",
+                    *_mass(o["mass"]),
                     " x ".join(f"{100 * s:.1f}" for s in o["size"]),
                     o["support"],
                     f"{o['observed_fraction']:.0%}",
@@ -54,3 +54,9 @@ def _text(told: dict[str, Any]) -> str:
         lines.append("no cousins yet: `cousins augment` adds them")
     lines += [f"warning: {w}" for w in told["warnings"]]
     return "\n".join(lines)
+
+
+def _mass(mass: dict[str, Any] | None) -> tuple[str, str]:
+    if mass is None:  # the pack is not metric
+        return "not known", ""
+    return f"{mass['mode']:.3g}", f"{mass['q05']:.2g} to {mass['q95']:.2g}"

@@ -11,6 +11,7 @@ import numpy as np
 
 from cousins import physics
 from cousins.cache import digest
+from cousins.distributions import STAND_IN
 from cousins.mesh import quaternion_from_matrix, solid_moments
 from cousins.reconstruct.depth import clean, points, transform
 from cousins.reconstruct.tsdf import Surface
@@ -176,13 +177,14 @@ def assemble(run: Run, world: World, fine: Surface, shapes: list[Shape]) -> Scen
         below = _lowest(segments, i)
         position = position + [0, 0, below.support.height - below.base]
         assets.append(
-            _asset(names[i], kinds[i], mesh, hulls, primitive, position, quaternion, shape, support)
-        )
+            _asset(names[i], kinds[i], mesh, hulls, primitive, position, quaternion, shape, support,
+                   run.capture.metric)
+        )  # fmt: skip
     start = time.perf_counter()
     behind = background(world.surface, fine, world.supports, segments)
     run.seconds["background"] = time.perf_counter() - start
     camera = _capture_camera(run, world, segments)
-    return Scene(tuple(assets), world.supports, world.walls, behind, (camera,))
+    return Scene(tuple(assets), world.supports, world.walls, behind, (camera,), run.capture.metric)
 
 
 def _lowest(segments: list[Segment], i: int) -> Segment:
@@ -224,15 +226,19 @@ def _asset(
     quaternion: Array,
     shape: Shape,
     support: str,
+    metric: bool,
 ) -> Asset:
     size = np.ptp(mesh.vertices, axis=0)
-    mass = physics.mass_prior(size, primitive.kind if primitive else "other")
+    kind_of_mass = primitive.kind if primitive else "other"
+    mass = physics.mass_prior(size, kind_of_mass) if metric else STAND_IN
     shell = physics.shell_prior()
     centre, inertia = physics.mass_moments(physics.moments(mesh, primitive), mass.mode, shell.mode)
-    words = "×".join(f"{1000 * s:.0f}" for s in sorted(size))
+    words = "×".join(f"{1000 * s:.0f}" for s in sorted(size)) + " mm"
+    if not metric:
+        words = "×".join(f"{s / size.max():.2f}" for s in sorted(size)) + " of its length"
     return Asset(
         name=name,
-        label=f"{kind}-like, {words} mm",
+        label=f"{kind}-like, {words}",
         label_source="shape",
         position=position,
         quaternion=quaternion,

@@ -69,6 +69,8 @@ class Uniform:
 
 
 Distribution = LogNormal | Uniform
+# An object's mass where the unit of length is not known, so that it can be simulated at all.
+STAND_IN = Uniform(1.0, 1.0, "not known, since the scale is not: 1 kg stands in for it")
 _KINDS: dict[str, type[LogNormal] | type[Uniform]] = {"lognormal": LogNormal, "uniform": Uniform}
 
 

@@ -91,6 +91,7 @@ def write(
     cannot be file names.
     """
     ensure_writable(path, force)
+    manifest = manifest.model_copy(update={"metric": scene.metric})
     xml, files = build(scene)
     members: dict[str, bytes | Path] = {
         "manifest.json": _json(manifest),
@@ -149,6 +150,7 @@ def summary(pack: Pack) -> dict[str, Any]:
         "cousins_version": pack.manifest.cousins_version,
         "capture": pack.manifest.capture.model_dump(mode="json"),
         "seed": pack.manifest.seed,
+        "metric": pack.manifest.metric,
         "objects": [o.model_dump(mode="json", include=keys) for o in pack.objects],
         "supports": [s.model_dump(mode="json", exclude={"polygon"}) for s in pack.supports],
         "families": families,
@@ -170,7 +172,7 @@ def _scene_files(
         for asset in scene.assets:
             visual, parts = mesh_files(asset)
             texture = f"{asset.name}.png" if asset.visual.texture is not None else None
-            objects.append(object_entry(asset, visual, texture, parts))
+            objects.append(object_entry(asset, visual, texture, parts, scene.metric))
         background = None
         if scene.background is not None:
             texture = "background.png" if scene.background.texture is not None else None

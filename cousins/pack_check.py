@@ -9,6 +9,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from cousins.distributions import STAND_IN
 from cousins.errors import PackError
 from cousins.mesh import solid_moments
 from cousins.pack_mjcf import compile_safe
@@ -163,7 +164,8 @@ def _twin(pack: Pack, model: mujoco.MjModel) -> Iterator[str]:
     yield from _bodies(pack, model)
     for entry in pack.objects:
         body = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, entry.name)
-        if body >= 0 and abs(model.body_mass[body] - entry.mass.mode) > SHARE * entry.mass.mode:
+        mass = (entry.mass or STAND_IN).mode
+        if body >= 0 and abs(model.body_mass[body] - mass) > SHARE * mass:
             yield f"the mass of {entry.name} is not the mode in objects.json"
 
 

@@ -92,6 +92,10 @@ def read(path: Path) -> Pack:
         if "surroundings.json" in tree
         else Surroundings()
     )
+    for entry in objects:
+        if (entry.mass is None) == manifest.metric:
+            told = "no mass, though a scale" if manifest.metric else "a mass but no scale"
+            raise PackError(f"{path}: objects.json: {entry.name} has {told}: scan it anew")
     for name in asset_names(objects, surroundings):
         if f"assets/{name}" not in tree:
             raise PackError(f"{path}: assets/{name} is missing: copy the pack anew")
@@ -168,6 +172,7 @@ def load_scene(pack: Pack) -> Scene:
         walls=tuple(wall_of(entry) for entry in pack.surroundings.walls),
         background=background and _mesh(pack.tree, background.visual_mesh, background.texture),
         cameras=tuple(camera_of(entry) for entry in pack.surroundings.cameras),
+        metric=pack.manifest.metric,
     )
 
 

@@ -90,6 +90,11 @@ def augment(
 
 
 def _source(read: pack.Pack, seed: int, settings: Settings | None) -> Source:
+    if not read.manifest.metric:
+        raise PackError(
+            f"{read.path}: has no scale, so no mass is known and cousins would be guesses: scan it "
+            "again with --tag-size or --length"
+        )
     scene = pack.load_scene(read)
     if not scene.assets:
         raise PackError(f"{read.path}: holds no object, so it has no cousins: scan it anew")
@@ -194,6 +199,12 @@ def scan(
     cache = Cache(pack_path.with_name(pack_path.name + ".scan"))
     run = scanning.Run(capture, settings or scanning.Settings(), cache, progress)
     run.warnings += capture.warnings
+    run.checks["scale"] = capture.scale_source
+    if not capture.metric:
+        run.warnings.append(
+            f"the scale is not known ({capture.scale_source}): lengths have no unit, and masses "
+            "are withheld; scan again with --tag-size or --length"
+        )
     try:
         scanning.refine_poses(run)
         scanning.register_colour(run)

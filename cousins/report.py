@@ -139,10 +139,10 @@ def _pair(figures: Figures) -> str:
 def _objects(objects: Sequence[ObjectEntry]) -> str:
     if not objects:
         return ""
-    masses, frictions = [o.mass for o in objects], [o.friction for o in objects]
+    masses, frictions = [o.mass for o in objects if o.mass], [o.friction for o in objects]
     scales = _scale(masses), _scale(frictions)
     rows = "".join(_row(entry, *scales) for entry in objects)
-    sources = sorted({p.source for o in objects for p in (o.mass, o.friction)})
+    sources = sorted({p.source for p in (*masses, *frictions)})
     return (
         "<section><h2>Objects</h2><p>What cannot be seen is a distribution, not a number. The bar "
         "spans 90 % of it, the dot is what the twin takes; each cousin draws its own. Scales are "
@@ -154,6 +154,8 @@ def _objects(objects: Sequence[ObjectEntry]) -> str:
 
 
 def _scale(properties: Sequence[Property]) -> tuple[float, float]:
+    if not properties:
+        return 0.0, 1.0
     low = min(math.log(max(min(p.q05, p.mode), 1e-9)) for p in properties)
     high = max(math.log(max(p.q95, p.mode, 1e-9)) for p in properties)
     margin = 0.05 * (high - low) or 0.1
@@ -168,7 +170,7 @@ def _row(entry: ObjectEntry, mass: tuple[float, float], friction: tuple[float, f
         f'<tr><th scope="row">{escape(entry.name)}{label}</th>'
         f'<td data-of="Size, cm">{size}</td>'
         f'<td data-of="Seen">{seen:.0f} %</td>'
-        f'<td data-of="Mass, kg">{_interval(entry.mass, mass)}</td>'
+        f'<td data-of="Mass, kg">{_interval(entry.mass, mass) if entry.mass else "not known"}</td>'
         f'<td data-of="Friction">{_interval(entry.friction, friction)}</td></tr>'
     )
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from cousins.distributions import Distribution, from_json, to_json
+from cousins.distributions import STAND_IN, Distribution, from_json, to_json
 from cousins.types import (
     Asset,
     Camera,
@@ -57,12 +57,16 @@ class Stage(_Model):
 
 
 class Manifest(_Model):
-    """manifest.json. world_from_capture takes a point of the capture's world to the pack's, m."""
+    """manifest.json. world_from_capture takes a point of the capture's world to the pack's, m.
+
+    metric: lengths are metres; where they are not, no object has a mass.
+    """
 
     schema_version: Literal[1] = SCHEMA_VERSION
     cousins_version: Text
     capture: CaptureSource
     world_from_capture: Matrix4
+    metric: bool = True
     stages: dict[str, Stage] = {}
     seed: int = 0
     licences: dict[str, Text] = {}
@@ -99,7 +103,10 @@ class PrimitiveEntry(_Model):
 
 
 class ObjectEntry(_Model):
-    """One object of objects.json. Metres, kilograms; mesh vertices are in the object's frame."""
+    """One object of objects.json. Metres, kilograms; mesh vertices are in the object's frame.
+
+    mass: null in a pack that is not metric; `inertia` is then that of 1 kg.
+    """
 
     name: Name
     label: Text
@@ -115,7 +122,7 @@ class ObjectEntry(_Model):
     collision_primitive: PrimitiveEntry | None = None
     volume: float
     watertight: bool
-    mass: Property
+    mass: Property | None
     friction: Property
     shell_fraction: Property
     center_of_mass: Vector3
@@ -227,9 +234,12 @@ def _floats(values: Any) -> Any:
 
 
 def object_entry(
-    asset: Asset, visual: str, texture: str | None, parts: tuple[str, ...]
+    asset: Asset, visual: str, texture: str | None, parts: tuple[str, ...], metric: bool
 ) -> ObjectEntry:
-    """The asset as an `ObjectEntry`; visual, texture and parts are its files under assets/."""
+    """The asset as an `ObjectEntry`; visual, texture and parts are its files under assets/.
+
+    metric: as its scene's; without it the mass is withheld.
+    """
     primitive = asset.primitive and PrimitiveEntry(**vars(asset.primitive))
     return ObjectEntry(
         name=asset.name,
@@ -246,7 +256,7 @@ def object_entry(
         collision_primitive=primitive,
         volume=float(asset.volume),
         watertight=bool(asset.watertight),
-        mass=Property.of(asset.mass),
+        mass=Property.of(asset.mass) if metric else None,
         friction=Property.of(asset.friction),
         shell_fraction=Property.of(asset.shell_fraction),
         center_of_mass=_floats(asset.center_of_mass),
@@ -271,7 +281,7 @@ def asset_of(entry: ObjectEntry, visual: Mesh, parts: tuple[Mesh, ...]) -> Asset
         volume=entry.volume,
         observed_fraction=entry.observed_fraction,
         support=entry.support,
-        mass=entry.mass.value(),
+        mass=entry.mass.value() if entry.mass else STAND_IN,
         friction=entry.friction.value(),
         shell_fraction=entry.shell_fraction.value(),
         center_of_mass=np.array(entry.center_of_mass),

@@ -79,6 +79,8 @@ class Capture:
     poses: (n, 4, 4) world_from_camera, checked to be finite and rigid.
     up: (3,) the world's up where the layout defines it, else None.
     sha256: over the files' names and contents.
+    metric: lengths are metres, as depth sensors give them; scale_source: how that is known, or why
+    not, in plain words.
     """
 
     path: Path
@@ -88,6 +90,8 @@ class Capture:
     sha256: str
     frames: Callable[[], Iterator[Frame]] = field(repr=False, compare=False)
     warnings: tuple[str, ...] = ()
+    metric: bool = True
+    scale_source: str = "the depth sensor"
 
     def __len__(self) -> int:
         return len(self.poses)
@@ -268,13 +272,18 @@ class Asset:
 
 @dataclass(frozen=True)
 class Scene:
-    """The twin: everything that `model.xml` holds."""
+    """The twin: everything that `model.xml` holds.
+
+    metric: its unit of length is the metre. Where that is not known, no mass is, and each object
+    is given 1 kg so that it can be simulated at all.
+    """
 
     assets: tuple[Asset, ...]
     supports: tuple[Support, ...]
     walls: tuple[Wall, ...] = ()
     background: Mesh | None = None
     cameras: tuple[Camera, ...] = ()
+    metric: bool = True
 
 
 @dataclass(frozen=True)

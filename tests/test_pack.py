@@ -3,14 +3,17 @@
 import dataclasses
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import mujoco
 import numpy as np
 import pytest
+from cousins.cli.info import info
 from packs import N, family, manifest, quality, write_pack
 
 from cousins import archive
+from cousins.distributions import STAND_IN
 from cousins.errors import PackError, UsageError
 from cousins.pack import (
     check,
@@ -24,6 +27,7 @@ from cousins.pack import (
     write,
     write_families,
 )
+from cousins.pipeline import augment
 from cousins.scene import build
 from cousins.types import Camera, Intrinsics, Mesh
 from examples import table_scene
@@ -272,3 +276,32 @@ def test_names_that_cannot_be_files_are_refused_when_writing(tmp_path):
     with pytest.raises(PackError):
         write(tmp_path / "p", twice, manifest(), quality())
     assert os.listdir(tmp_path) == []
+
+
+def test_without_a_scale_masses_are_withheld_and_no_cousins_are_made(tmp_path, capsys):
+    scene = table_scene()
+    assets = tuple(replace(a, mass=STAND_IN, inertia=a.inertia / a.mass.mode) for a in scene.assets)
+    scene = replace(scene, assets=assets, metric=False)
+    path = tmp_path / "pack"
+    write(path, scene, manifest(), quality())
+    told = json.loads((path / "objects.json").read_text())
+    assert all(entry["mass"] is None for entry in told)
+    assert json.loads((path / "manifest.json").read_text())["metric"] is False
+    back = read(path)
+    assert not load_scene(back).metric
+    assert {a.mass for a in load_scene(back).assets} == {STAND_IN}
+    assert check(path) == []
+    assert load_model(back).body_mass[1:].tolist() == [1.0] * len(assets)
+    with pytest.raises(PackError, match=r"no mass is known.*--tag-size"):
+        augment(path, 3)
+    info(path)
+    assert "not known" in capsys.readouterr().out
+
+
+def test_a_mass_that_is_missing_or_should_not_be_there_is_refused(tmp_path):
+    path = write_pack(tmp_path / "pack", families=False)
+    text = (path / "manifest.json").read_text()
+    assert '"metric": true' in text
+    (path / "manifest.json").write_text(text.replace('"metric": true', '"metric": false'))
+    with pytest.raises(PackError, match="a mass but no scale"):
+        read(path)
