@@ -83,6 +83,8 @@ def _object(entry: ObjectEntry) -> Iterator[str]:
 
 def _property(name: str, field: str, entry: ObjectEntry) -> Iterator[str]:
     stated = getattr(entry, field)
+    if stated is None:  # a mass that is withheld
+        return
     try:
         known = stated.value()
     except ValueError as error:
