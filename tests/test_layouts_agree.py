@@ -1,0 +1,66 @@
+"""One scene, filmed once in every layout that holds depth: every scan of it is the same scan."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import trimesh
+
+from cousins.mesh import matrix_from_quaternion
+from cousins.pack import load_scene, read
+from cousins.phone import LAYOUTS, Phone, film
+from cousins.pipeline import scan
+from cousins.scanning import Settings
+from cousins.scene import build, compile_model
+from cousins.shape.carve import Carving
+from examples import table_scene
+
+FRAMES = Phone(frames=20, colour_size=(256, 192), field_of_view=63.8, seed=3)
+# What a layout could spoil is what counts; the rest is as coarse as is quick.
+SCAN = Settings(
+    voxel=0.004, refine=None, register=None, faces=800, carving=Carving(cells=32, most=0.008)
+)
+
+
+@pytest.fixture(scope="module")
+def scanned(tmp_path_factory):
+    """Scans the film in a layout, each once."""
+    folder = tmp_path_factory.mktemp("films")
+    model = compile_model(*build(table_scene()))
+
+    @cache
+    def make(name):
+        capture = film(model, folder / name, replace(FRAMES, layout=name))
+        scan(capture, folder / f"{name}.pack", settings=SCAN)
+        return surfaces(folder / f"{name}.pack")
+
+    return make
+
+
+def surfaces(path):
+    """Each object's mesh in the pack's world."""
+    meshes = []
+    for asset in load_scene(read(path)).assets:
+        rotation = matrix_from_quaternion(asset.quaternion)
+        vertices = asset.visual.vertices @ rotation.T + asset.position
+        meshes.append(trimesh.Trimesh(vertices, asset.visual.faces))
+    return meshes
+
+
+def apart(a, b):
+    """Mean distance between two surfaces, both ways, m."""
+    ways = []
+    for one, other in ((a, b), (b, a)):
+        points = trimesh.sample.sample_surface(one, 1500, seed=0)[0]
+        ways.append(np.abs(trimesh.proximity.closest_point(other, points)[1]).mean())
+    return float(np.mean(ways))
+
+
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if name != "stray"])
+def test_the_same_film_gives_the_same_scan_in_every_layout(scanned, name):
+    want, got = scanned("stray"), scanned(name)
+    assert len(got) == len(want)
+    for mesh in want:
+        nearest = min(got, key=lambda other: np.linalg.norm(other.centroid - mesh.centroid))
+        assert apart(mesh, nearest) < 1e-3
