@@ -15,7 +15,7 @@ from .console import Json, emit, pixels, progress
 def film(
     scene: Annotated[Path, typer.Argument(help="MJCF (.xml), or a folder with a model.xml.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Capture to write: a folder.")],
-    layout: Annotated[str, typer.Option(help="Layout to write: stray or 7scenes.")] = "stray",
+    layout: Annotated[str, typer.Option(help="Layout: stray, 7scenes, photos or video.")] = "stray",
     frames: Annotated[int, typer.Option(help="How many frames.", min=1)] = 90,
     rate: Annotated[float, typer.Option(help="Frames a second.")] = 10.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same film.", min=0)] = 0,
