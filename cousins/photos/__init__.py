@@ -1,0 +1,1 @@
+"""Pictures without depth: photos, videos and what phones without a depth sensor write."""
