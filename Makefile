@@ -2,7 +2,7 @@
 # that has `pip install -e '.[dev,docs]'`.
 PYTHON ?= python
 
-.PHONY: format lint test smoke bench build docs
+.PHONY: format lint test smoke bench build docs nerfstudio-env
 
 format:  ## rewrite the code in the one form
 	ruff format .
@@ -28,3 +28,6 @@ build:  ## the wheel and the source distribution, in dist/
 
 docs:  ## the pages, in site/
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+
+nerfstudio-env:  ## nerfstudio's own environment, in .nerfstudio/ or $COUSINS_NERFSTUDIO: 4 GB
+	$(PYTHON) -m cousins.photos.environment

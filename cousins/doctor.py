@@ -19,6 +19,7 @@ from typing import get_args
 from cousins import gl, plugins, resources
 from cousins.errors import CousinsError
 from cousins.native import attempt
+from cousins.photos import nerfstudio
 from cousins.progress import Progress, silent
 
 _LINUX = platform.system() == "Linux"
@@ -81,6 +82,7 @@ def examine(progress: Progress = silent) -> tuple[Check, ...]:
         *(partial(_rendering, name) for name in (gl.PACKAGES if _LINUX else ("",))),
         _display,
         _gpu,
+        _nerfstudio,
         *(partial(_plugins, group) for group in get_args(plugins.Group)),
         *(partial(_extra, extra) for extra in _extras()),
     ]
@@ -182,6 +184,16 @@ def _gpu() -> Check:
     if done.returncode or not lines:
         return Check("gpu", False, "nvidia-smi finds none", remedy)
     return Check("gpu", True, "; ".join(lines))
+
+
+def _nerfstudio() -> Check:
+    """It makes surfaces of pictures without depth, which nothing else here needs."""
+    try:
+        program = nerfstudio.find()
+        detail = f"{nerfstudio.version(program)} on {nerfstudio.device(program).upper()}"
+    except CousinsError as error:
+        return Check("nerfstudio", False, "not set up", str(error))
+    return Check("nerfstudio", True, f"{detail}, in {program.folder}")
 
 
 def _plugins(group: plugins.Group) -> Check:

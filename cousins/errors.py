@@ -27,6 +27,10 @@ class MissingDependencyError(CousinsError):
     """An optional part or a system library is not installed; the message says how to get it."""
 
 
+class ProgramError(CousinsError):
+    """Another program that was called failed; the message names what it said."""
+
+
 class PluginError(CousinsError):
     """A part that another package brings does not load; the message names both."""
 
