@@ -41,6 +41,7 @@ def readers() -> tuple[Reader, ...]:
 
     Raises PluginError for a package's reader that does not load or is none.
     """
+    from cousins.capture.photos import PhotoFolder, VideoFile
     from cousins.capture.seven_scenes import SevenScenes
     from cousins.capture.stray import StrayScanner
 
@@ -51,7 +52,8 @@ def readers() -> tuple[Reader, ...]:
                 f"plug-in {name!r} (cousins.captures) is no reader: it must be an object with"
                 " layout, missing(files) and __call__(files, lens); update or uninstall its package"
             )
-    return (StrayScanner(), SevenScenes(), *others.values())
+    # Single photos and videos last: other layouts hold such files as well.
+    return (StrayScanner(), SevenScenes(), *others.values(), PhotoFolder(), VideoFile())
 
 
 def open_capture(

@@ -116,6 +116,18 @@ class Files:
             raise CaptureError(f"{self.where(name)}: larger than {limit:,} bytes, which none is")
         return data
 
+    def start(self, name: str, count: int) -> bytes:
+        """The first `count` bytes, or all of a shorter file. Raises CaptureError as `read` does."""
+        try:
+            if self._archive is None:
+                with open(self.path / (self.root + name), "rb") as stream:
+                    return stream.read(count)
+            with self._archive.open(self.root + name) as stream:
+                return stream.read(count)
+        except (*DAMAGED, KeyError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise CaptureError(f"{self.where(name)}: cannot be read ({reason}); {AGAIN}") from None
+
     def local(self, name: str) -> Path:
         """The file on the disk, for what reads no bytes, such as a video's decoder.
 

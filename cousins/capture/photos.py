@@ -8,24 +8,29 @@ as it says itself.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cousins.capture import files
+from cousins.capture import camera, images, video
+from cousins.capture.camera import Lens
+from cousins.capture.files import AGAIN, Files
 from cousins.capture.picture_head import Head, head
 from cousins.errors import CaptureError
-from cousins.types import Photos
+from cousins.types import Intrinsics, Photos
 
 PICTURES = (".jpg", ".jpeg", ".png")
 FOREIGN = (".heic", ".heif", ".avif", ".webp", ".tif", ".tiff", ".bmp", ".dng", ".gif")
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm")
+# Folders of these names are parts of other layouts.
+PARTS = ("depth", "confidence", "rgb", "color", "colour", "lowres_wide", "lowres_depth", "masks")
+FEWEST = 3
 MOST_PHOTOS = 2000
 MOST_FRAMES = 36_000  # ten minutes at 60 a second
 _HEAD = 1 << 20  # bytes: EXIF and what phones put beside it come before the size, and are shorter
@@ -36,120 +41,144 @@ CONVERT = (
 _Picture = NDArray[np.uint8]
 
 
-def photos_of(paths: Sequence[Path], root: Path) -> Photos:
-    """Single pictures, JPEG or PNG, in the order of `paths`, which lie under `root`.
+@dataclass(frozen=True)
+class PhotoFolder:
+    """Reads a folder of photos."""
 
-    The size, and the lens, that most have is taken; photos with another are left out with a
-    warning. Only the files' heads are read here. Raises CaptureError for fewer than three photos,
-    for other formats, and if no size is shared by half of them.
-    """
-    _check_formats(paths)
-    if len(paths) < 3:
-        raise CaptureError(
-            f"{root}: holds {len(paths)} photos; a place takes 20 or more, from all around it"
+    @property
+    def layout(self) -> str:
+        return "photos"
+
+    def missing(self, files: Files) -> list[str]:
+        """What of this layout the files lack; empty where it is recognised."""
+        if PurePosixPath(files.root).name in PARTS or _of_kind(files, VIDEOS):
+            return ["three photos (*.jpg, *.png) and nothing else"]
+        few = len(_of_kind(files, (*PICTURES, *FOREIGN))) < FEWEST
+        return ["three photos (*.jpg, *.png)"] if few else []
+
+    def __call__(self, files: Files, lens: Lens | None = None) -> Photos:
+        """Single pictures, JPEG or PNG, in the order of their names.
+
+        The size, and the camera's lens, that most have is taken; photos with another are left out
+        with a warning. Only the files' heads are read here. Raises CaptureError for fewer than
+        three photos, for other formats, and if no size is shared by half of them.
+        """
+        if foreign := _of_kind(files, FOREIGN):
+            kind = PurePosixPath(foreign[0]).suffix[1:].upper()
+            raise CaptureError(f"{files.where(foreign[0])}: {kind} is not read: {CONVERT}")
+        names = _of_kind(files, PICTURES)
+        if len(names) > MOST_PHOTOS:
+            raise CaptureError(
+                f"{files.path}: holds {len(names)} photos, more than {MOST_PHOTOS}: choose some"
+            )
+        heads = {name: _head(files, name) for name in names}
+        sizes = [frozenset((h.width, h.height)) for h in heads.values()]
+        keep, warnings = _majority(files, names, sizes, "another size")
+        focals = [heads[name].focal_35 for name in keep]
+        keep, more = _majority(files, keep, focals, "another lens")
+        alike = [heads[name] for name in keep]
+        size = Counter(h.shown for h in alike).most_common(1)[0][0]
+        turns = tuple(h.turn if h.shown == size else _like(h, alike, size) for h in alike)
+        return Photos(
+            path=files.path,
+            layout=self.layout,
+            names=tuple(PurePosixPath(name).name for name in keep),
+            size=size,
+            sha256=files.digest(keep),
+            pictures=partial(_photos, files, tuple(keep), turns, size),
+            focal=next((h.focal for h in alike if h.focal), None),
+            camera=_told(files, lens, size),
+            warnings=warnings + more,
         )
-    if len(paths) > MOST_PHOTOS:
-        raise CaptureError(
-            f"{root}: holds {len(paths)} photos, more than {MOST_PHOTOS}: choose some of them"
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """Reads a video, alone or in a folder of its own."""
+
+    @property
+    def layout(self) -> str:
+        return "video"
+
+    def missing(self, files: Files) -> list[str]:
+        """What of this layout the files lack; empty where it is recognised."""
+        return [] if len(_of_kind(files, VIDEOS)) == 1 else ["one video (*.mp4, *.mov)"]
+
+    def __call__(self, files: Files, lens: Lens | None = None) -> Photos:
+        """The pictures of a video. It is run through once, to count those that can be read.
+
+        Raises CaptureError for a file that is no video, is damaged or holds no picture.
+        """
+        name = _of_kind(files, VIDEOS)[0]
+        file, where = files.local(name), files.where(name)
+        told = video.probe(file, where, turn=True)
+        count = video.readable(file, where, MOST_FRAMES + 1)
+        if count < FEWEST or count > MOST_FRAMES:
+            more = "more than " if count > MOST_FRAMES else ""
+            raise CaptureError(
+                f"{where}: holds {more}{min(count, MOST_FRAMES)} pictures that can be read; film a"
+                " place for half a minute to two minutes"
+            )
+        size = told.width, told.height
+        # Containers round what they tell; a cut file lacks more than that.
+        lost = told.count - count > max(2, 0.01 * told.count)
+        early = f"{where} ends early: {count} of {told.count} pictures can be read"
+        return Photos(
+            path=files.path,
+            layout=self.layout,
+            names=tuple(f"{PurePosixPath(name).name} picture {i}" for i in range(count)),
+            size=size,
+            sha256=files.digest([name]),
+            pictures=partial(_clip, files, name, count, size),
+            ordered=True,
+            camera=_told(files, lens, size),
+            warnings=(early,) if lost else (),
         )
-    heads = [_head(path) for path in paths]
-    sizes = [frozenset((h.width, h.height)) for h in heads]
-    keep, warnings = _majority(paths, sizes, "another size")
-    keep, more = _majority(keep, [h.focal_35 for h in _at(heads, paths, keep)], "another lens")
-    heads = _at(heads, paths, keep)
-    size = Counter(h.shown for h in heads).most_common(1)[0][0]
-    turns = tuple(h.turn if h.shown == size else _like(h, heads, size) for h in heads)
-    focals = [h.focal for h in heads if h.focal]
-    return Photos(
-        path=root,
-        layout="photos",
-        names=tuple(path.name for path in keep),
-        size=size,
-        sha256=files.digest(root, keep),
-        pictures=partial(_photos, tuple(keep), turns, size),
-        focal=focals[0] if focals else None,
-        warnings=warnings + more,
-    )
 
 
-def video_of(path: Path) -> Photos:
-    """The pictures of a video. It is run through once, to count those that can be read.
-
-    Raises CaptureError for a file that is no video, is damaged or holds no picture.
-    """
-    stream = _open(path)
-    try:
-        told = int(stream.get(_cv2().CAP_PROP_FRAME_COUNT))
-        read, first = stream.read()
-        if not read or first is None:
-            raise CaptureError(f"{path}: holds no picture that can be read; {_COPY}")
-        height, width = first.shape[:2]
-        count = 1
-        while count <= MOST_FRAMES and stream.grab():
-            count += 1
-    finally:
-        stream.release()
-    if count < 3 or count > MOST_FRAMES:
-        raise CaptureError(
-            f"{path}: holds {'more than ' if count > 3 else ''}{min(count, MOST_FRAMES)} pictures;"
-            " film a place for half a minute to two minutes"
-        )
-    # Containers round what they tell; a cut file lacks more than that.
-    lost = told - count > max(2, 0.01 * told)
-    early = f"{path.name} ends early: {count} of {told} pictures can be read"
-    return Photos(
-        path=path,
-        layout="video",
-        names=tuple(f"{path.name} picture {i}" for i in range(count)),
-        size=(width, height),
-        sha256=files.digest(path.parent, [path]),
-        pictures=partial(_frames, path, count, (width, height)),
-        ordered=True,
-        warnings=(early,) if lost else (),
-    )
+def _clip(files: Files, name: str, count: int, size: tuple[int, int]) -> Iterator[_Picture]:
+    # `files` keeps alive what an archive was unpacked to.
+    yield from video.pictures(
+        files.local(name), range(count), size, files.where(name), turn=True
+    )  # fmt: skip
 
 
-_COPY = "copy it from the phone again"
+def _of_kind(files: Files, suffixes: Sequence[str]) -> list[str]:
+    """The files at the root that end so."""
+    return [n for n in files.names if "/" not in n and n.lower().endswith(tuple(suffixes))]
 
 
-def _check_formats(paths: Sequence[Path]) -> None:
-    for path in paths:
-        if path.suffix.lower() in FOREIGN:
-            raise CaptureError(f"{path}: {path.suffix[1:].upper()} is not read: {CONVERT}")
+def _told(files: Files, lens: Lens | None, size: tuple[int, int]) -> Intrinsics | None:
+    found = camera.told(files, lens)
+    return found.of(size) if found else None
 
 
-def _head(path: Path) -> Head:
-    try:
-        with path.open("rb") as stream:
-            found = head(stream.read(_HEAD))
-    except OSError as error:
-        raise CaptureError(f"{path}: {error.strerror}; {files.AGAIN}") from error
+def _head(files: Files, name: str) -> Head:
+    found = head(files.start(name, _HEAD))
     if found is None:
-        raise CaptureError(f"{path}: neither a JPEG nor a PNG picture, or cut short; {files.AGAIN}")
-    files.check_pixels(path, found.width, found.height)
+        raise CaptureError(
+            f"{files.where(name)}: neither a JPEG nor a PNG picture, or cut short; {AGAIN}"
+        )
+    images.check_pixels(files.where(name), found.width, found.height)
     return found
 
 
-def _at(heads: Sequence[Head], paths: Sequence[Path], keep: Sequence[Path]) -> list[Head]:
-    by_path = dict(zip(paths, heads, strict=True))
-    return [by_path[path] for path in keep]
-
-
 def _majority(
-    paths: Sequence[Path], kinds: Sequence[Any], what: str
-) -> tuple[list[Path], tuple[str, ...]]:
-    """The paths of the commonest kind, and a warning that names the others."""
+    files: Files, names: Sequence[str], kinds: Sequence[Any], what: str
+) -> tuple[list[str], tuple[str, ...]]:
+    """The names of the commonest kind, and a warning that names the others."""
     common, count = Counter(kinds).most_common(1)[0]
-    others = [path for path, kind in zip(paths, kinds, strict=True) if kind != common]
+    keep = [name for name, kind in zip(names, kinds, strict=True) if kind == common]
+    others = [name for name, kind in zip(names, kinds, strict=True) if kind != common]
     if not others:
-        return list(paths), ()
-    said = f"{others[0]}{f' and {len(others) - 1} more' if len(others) > 1 else ''}"
-    if 2 * count < len(paths):
+        return keep, ()
+    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+    said = f"{files.where(others[0])}{more}"
+    if 2 * count < len(names):
         raise CaptureError(
-            f"{said}: of {what} than the rest, and no half of the {len(paths)} photos is alike:"
+            f"{said}: of {what} than the rest, and no half of the {len(names)} photos is alike:"
             " take all with one camera, without zoom"
         )
-    keep = [path for path, kind in zip(paths, kinds, strict=True) if kind == common]
     return keep, (f"{said}: of {what} than the other photos, left out",)
 
 
@@ -160,11 +189,13 @@ def _like(own: Head, heads: Sequence[Head], size: tuple[int, int]) -> int:
     return Counter(same).most_common(1)[0][0] if same else (1 if own.turn >= 5 else 6)
 
 
-def _photos(paths: Sequence[Path], turns: Sequence[int], size: tuple[int, int]) -> Iterator:
-    for path, turn in zip(paths, turns, strict=True):
-        picture = turned(files.read_colour(path), turn)
+def _photos(
+    files: Files, names: Sequence[str], turns: Sequence[int], size: tuple[int, int]
+) -> Iterator[_Picture]:
+    for name, turn in zip(names, turns, strict=True):
+        picture = turned(images.colour(files.read(name), files.where(name)), turn)
         if picture.shape[1::-1] != size:
-            raise CaptureError(f"{path}: is not of the size that its head says; {files.AGAIN}")
+            raise CaptureError(f"{files.where(name)}: is not of the size that its head says")
         yield np.ascontiguousarray(picture)
 
 
@@ -175,36 +206,3 @@ def turned(picture: _Picture, turn: int) -> _Picture:
     if turn in (3, 4, 7, 8):
         picture = picture[::-1]
     return picture[:, ::-1] if turn in (2, 3, 6, 7) else picture
-
-
-def _cv2() -> Any:
-    # FFmpeg, inside OpenCV, prints its own complaints; ours follow. Read at first use, so a user's
-    # own setting wins.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    import cv2
-
-    return cv2
-
-
-def _open(path: Path) -> Any:
-    cv2 = _cv2()
-    stream = cv2.VideoCapture(str(path))
-    if not stream.isOpened():
-        raise CaptureError(f"{path}: not a video that can be read: cut short or damaged; {_COPY}")
-    width, height = (
-        int(stream.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
-    )
-    files.check_pixels(path, width, height)
-    return stream
-
-
-def _frames(path: Path, count: int, size: tuple[int, int]) -> Iterator[_Picture]:
-    stream = _open(path)
-    try:
-        for i in range(count):
-            read, bgr = stream.read()
-            if not read or bgr is None or bgr.shape[1::-1] != size:
-                raise CaptureError(f"{path}: cannot be read beyond picture {i} of {count}; {_COPY}")
-            yield np.asarray(_cv2().cvtColor(bgr, _cv2().COLOR_BGR2RGB), np.uint8)
-    finally:
-        stream.release()

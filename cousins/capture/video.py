@@ -45,6 +45,18 @@ def probe(file: Path, where: str, turn: bool = False) -> Clip:
     return Clip(width, height, count, rate if np.isfinite(rate) and rate > 0 else 0.0)
 
 
+def readable(file: Path, where: str, most: int) -> int:
+    """How many pictures can be read, counted up to `most`. Raises CaptureError for no video."""
+    stream = _open(file, where, turn=False)
+    count = 0
+    try:
+        while count < most and stream.grab():
+            count += 1
+    finally:
+        stream.release()
+    return count
+
+
 def pictures(
     file: Path, wanted: Sequence[int], size: tuple[int, int], where: str, turn: bool = False
 ) -> Iterator[NDArray[np.uint8]]:
