@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,11 +19,27 @@ def scan(
     voxel: Annotated[
         float, typer.Option(help="Voxel of the fusion, metres.", min=0.001, max=0.02)
     ] = 0.003,
+    intrinsics: Annotated[
+        str | None, typer.Option(help="fx,fy,cx,cy in pixels, where the capture does not tell.")
+    ] = None,
+    tag_size: Annotated[
+        float | None, typer.Option(help="Side of the printed tags in photos, metres.", min=0.005)
+    ] = None,
+    length: Annotated[
+        str | None, typer.Option(help="OBJECT=METRES: longest side of one, for photos.")
+    ] = None,
+    dense: Annotated[str, typer.Option(help="Depth of photos: stereo or nerfstudio.")] = "stereo",
+    nerfstudio: Annotated[
+        Path | None, typer.Option(help="nerfstudio's environment, for its depth of photos.")
+    ] = None,
+    iterations: Annotated[int | None, typer.Option(help="Of nerfstudio's training.", min=1)] = None,
     segmenter: Annotated[str, typer.Option(help="How objects are told apart.")] = "geometric",
     force: Annotated[bool, typer.Option(help="Replace whatever is at the output.")] = False,
     as_json: Json = False,
 ) -> None:
     """Turn a capture into a scene that opens in MuJoCo."""
+    from cousins.capture.camera import parse
+    from cousins.photos.capture import Settings as Photos
     from cousins.pipeline import scan as run
     from cousins.scanning import Settings
     from cousins.segment import segmenter as named
@@ -33,6 +49,9 @@ def scan(
             capture,
             output,
             settings=Settings(voxel=voxel, segmenter=named(segmenter)),
+            photos=Photos(tag_size=tag_size, dense=_dense(dense, nerfstudio, iterations)),
+            lens=parse(intrinsics) if intrinsics else None,
+            length=_length(length) if length else None,
             progress=report,
             force=force,
         )
@@ -47,3 +66,33 @@ def scan(
         f"{output}: {result.objects} objects in {result.seconds:.0f} s "
         f"({result.peak_rss_mb:.0f} MB){told}",
     )
+
+
+def _dense(name: str, nerfstudio: Path | None, iterations: int | None) -> Any:
+    from cousins.photos.stereo import Stereo
+
+    from cousins.errors import UsageError
+    from cousins.photos.capture import FromNerfstudio
+    from cousins.photos.nerfstudio import Nerfstudio, find
+
+    if name == "nerfstudio" or nerfstudio is not None:
+        find(nerfstudio)  # before minutes of other work
+        return FromNerfstudio(Nerfstudio(nerfstudio, iterations))
+    if name != "stereo":
+        raise UsageError(f"--dense {name}: choose stereo or nerfstudio")
+    if iterations is not None:
+        raise UsageError("--iterations: is for --dense nerfstudio")
+    return Stereo()
+
+
+def _length(text: str) -> tuple[str, float]:
+    from cousins.errors import UsageError
+
+    name, _, metres = text.rpartition("=")
+    try:
+        found = name, float(metres)
+    except ValueError:
+        found = "", 0.0
+    if not found[0]:
+        raise UsageError(f"--length {text}: give it as OBJECT=METRES, such as box_1=0.12")
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -14,19 +15,22 @@ import numpy as np
 
 from cousins import __version__, assembly, pack, scanning
 from cousins.cache import Cache
-from cousins.capture import open_rgbd
+from cousins.capture import Lens, open_capture
 from cousins.errors import CaptureError, PackError, PartlyFailedError, ScanError, UsageError
 from cousins.native import require
 from cousins.pack_reader import MAX_ASSET
+from cousins.photos import capture as photo_capture
 from cousins.progress import Progress, silent
+from cousins.segment.world import World
 from cousins.settle import Settled, lift, steady
-from cousins.types import Family
+from cousins.types import Capture, Family, Scene
 from cousins.variation.family import Chunk, chunk, joined, worst
 from cousins.variation.sampling import Settings, Source, source
 from cousins.variation.store import Store, store
 
 CHUNK = 256  # cousins that are stepped together, and kept if the run is cut short
 FAMILY = 10_000  # cousins that share one file of arrays
+PICTURES = "pictures"  # below the folder of finished stages: what making depth of pictures leaves
 
 
 @dataclass(frozen=True)
@@ -182,38 +186,41 @@ def scan(
     pack_path: Path,
     *,
     settings: scanning.Settings | None = None,
+    photos: photo_capture.Settings | None = None,
+    lens: Lens | None = None,
+    length: tuple[str, float] | None = None,
     progress: Progress = silent,
     force: bool = False,
 ) -> ScanReport:
     """Turn a capture into a scene pack: its objects, supports and walls, settled by physics.
 
+    photos: how pictures without depth get it. lens: the camera, where the layout does not tell it.
+    length: the longest side of one object, named as an earlier scan of the same pictures named it,
+    m: the scale of pictures that nothing else gives a scale.
+
     Finished stages wait beside the output in <pack>.scan until it is written, so that a run that
     was cut short goes on. Raises CaptureError for a capture that cannot be read, ScanError where
-    it holds no scene, PackError where the pack cannot be written.
+    it holds no scene, UsageError for a length of no object, PackError where the pack cannot be
+    written.
     """
     began = time.monotonic()
     require("open3d")
     pack.ensure_writable(pack_path, force)
-    capture = open_rgbd(capture_path)
+    settings = settings or scanning.Settings()
     pack_path = Path(pack_path)
     cache = Cache(pack_path.with_name(pack_path.name + ".scan"))
-    run = scanning.Run(capture, settings or scanning.Settings(), cache, progress)
-    run.warnings += capture.warnings
-    run.checks["scale"] = capture.scale_source
-    if not capture.metric:
-        run.warnings.append(
-            f"the scale is not known ({capture.scale_source}): lengths have no unit, and masses "
-            "are withheld; scan again with --tag-size or --length"
-        )
+    found = open_capture(capture_path, lens)
     try:
-        scanning.refine_poses(run)
-        scanning.register_colour(run)
-        world = scanning.find_world(run)
-        fine = scanning.fuse(run, world)
-        shapes = scanning.carve_all(run, world, scanning.segment(run, world, fine))
-        scene = assembly.assemble(run, world, fine, shapes)
+        capture = found if isinstance(found, Capture) else photo_capture.captured(
+            found, photos or photo_capture.Settings(), cache.folder / PICTURES, progress
+        )  # fmt: skip
+        _check_length(capture, length)
+        run, world, scene = _reconstructed(capture, settings, cache, progress)
+        if length:
+            capture = _measured(capture, scene, *length)
+            run, world, scene = _reconstructed(capture, settings, cache, progress)
     except (CaptureError, ScanError):
-        cache.clear()  # there is nothing to go on with: it would fail so again
+        _clear(cache)  # there is nothing to go on with: it would fail so again
         raise
     progress("settling", 0, 1)
     settled, remedies = steady(lift(scene))
@@ -235,7 +242,7 @@ def scan(
         },
     )
     pack.write(pack_path, settled.scene, manifest, quality, force=force)
-    cache.clear()
+    _clear(cache)
     return ScanReport(
         len(settled.scene.assets),
         time.monotonic() - began,
@@ -244,6 +251,48 @@ def scan(
         quality.warnings,
         {name: round(s, 3) for name, s in run.seconds.items()},
     )
+
+
+def _reconstructed(
+    capture: Capture, settings: scanning.Settings, cache: Cache, progress: Progress
+) -> tuple[scanning.Run, World, Scene]:
+    run = scanning.Run(capture, settings, cache, progress)
+    run.warnings += capture.warnings
+    run.checks["scale"] = capture.scale_source
+    if not capture.metric:
+        run.warnings.append(
+            f"the scale is not known ({capture.scale_source}): masses are withheld; scan again "
+            "with --tag-size or --length"
+        )
+    scanning.refine_poses(run)
+    scanning.register_colour(run)
+    world = scanning.find_world(run)
+    fine = scanning.fuse(run, world)
+    shapes = scanning.carve_all(run, world, scanning.segment(run, world, fine))
+    return run, world, assembly.assemble(run, world, fine, shapes)
+
+
+def _check_length(capture: Capture, length: tuple[str, float] | None) -> None:
+    if length is None:
+        return
+    if capture.metric:
+        raise UsageError(f"--length: the scale is known already ({capture.scale_source}): leave it")
+    if not 0 < length[1] < 10:
+        raise UsageError(f"--length {length[0]}={length[1]:g}: give metres, such as 0.12")
+
+
+def _measured(capture: Capture, scene: Scene, name: str, length: float) -> Capture:
+    """The capture in metres, by the longest side of one of its objects."""
+    sizes = {asset.name: float(asset.size.max()) for asset in scene.assets}
+    if name not in sizes:
+        raise UsageError(f"--length {name}: no such object; there are {', '.join(sizes)}")
+    source = f"the length of {name}, {length:g} m, as it was given"
+    return photo_capture.rescaled(capture, length / sizes[name], source)
+
+
+def _clear(cache: Cache) -> None:
+    shutil.rmtree(cache.folder / PICTURES, ignore_errors=True)
+    cache.clear()
 
 
 def _matrix(pose: np.ndarray) -> tuple:

@@ -139,6 +139,7 @@ class Views:
     uint8 RGB in the order of the poses. chosen: (n,) their indices among the `Photos`.
     points: (m, 3) sparse points of the surface in the same world.
     up: (3,) the world's up where it is known. scale_source: in plain words. residual: px, median.
+    lens, distortion (k1, k2, p1, p2; Brown's model): of the camera as it took the pictures.
     """
 
     poses: Array
@@ -150,6 +151,8 @@ class Views:
     scale_source: str
     residual: float
     up: Array | None = None
+    lens: Intrinsics | None = None
+    distortion: Array | None = None
     warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:

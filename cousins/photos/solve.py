@@ -338,6 +338,8 @@ def _views(photos: Photos, picked: Picked, model: Any, names: list[str]) -> View
         scale_source="the capture's own poses" if kept and photos.metric else UNIT,
         residual=float(np.median([p.error for p in solid])) if solid else float("nan"),
         up=photos.up if kept else None,
+        lens=lens,
+        distortion=distortion,
         warnings=warnings,
     )
 

@@ -1,0 +1,136 @@
+"""From pictures alone to a capture with depth, which is then scanned like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from cousins.cache import Cache, digest
+from cousins.photos.dense import rendered
+from cousins.photos.nerfstudio import Nerfstudio
+from cousins.photos.pick import Pick
+from cousins.photos.scale import scaled
+from cousins.photos.solve import Solve, undistorted
+from cousins.photos.stereo import Stereo
+from cousins.progress import Progress, silent
+from cousins.types import Capture, Frame, Intrinsics, Photos, Views
+
+
+class Dense(Protocol):
+    """Gives views their depth: the capture of `photos` with a depth image for each view.
+
+    work: a folder in which it may keep what a second call would have to do again.
+    """
+
+    def __call__(
+        self, photos: Photos, views: Views, work: Path, progress: Progress = silent
+    ) -> Capture: ...
+
+
+@dataclass(frozen=True)
+class FromNerfstudio:
+    """Depth by a surface that nerfstudio makes; see `Nerfstudio`."""
+
+    make: Nerfstudio = Nerfstudio()
+
+    def __call__(
+        self, photos: Photos, views: Views, work: Path, progress: Progress = silent
+    ) -> Capture:
+        """Raises MissingDependencyError and ProgramError as `Nerfstudio` does."""
+        mesh = self.make(views, work, progress)
+        return rendered(photos.path, photos.layout, photos.sha256, views, mesh)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How pictures become a capture. tag_size: side of the printed tags' black squares, m."""
+
+    tag_size: float | None = None
+    pick: Pick = Pick()
+    solve: Solve = Solve()
+    dense: Dense = Stereo()
+
+
+def captured(
+    photos: Photos, settings: Settings, work: Path, progress: Progress = silent
+) -> Capture:
+    """The pictures with poses and depth, in metres where anything tells them.
+
+    work: a folder, kept as long as the scan may have to go on. Raises ScanError where the pictures
+    do not make one whole, MissingDependencyError where a part is not installed.
+    """
+    views = _solved(photos, settings, work, progress)
+    views = scaled(views, photos, settings.tag_size, progress)
+    capture = settings.dense(photos, views, work, progress)
+    told = [asdict(settings.pick), asdict(settings.solve), settings.tag_size, repr(settings.dense)]
+    return replace(
+        capture,
+        sha256=digest(photos.sha256, *told),
+        metric=views.metric,
+        scale_source=views.scale_source,
+        warnings=views.warnings,
+    )
+
+
+def rescaled(capture: Capture, factor: float, source: str) -> Capture:
+    """The capture with every length `factor` times as long: metres, as `source` tells."""
+    poses = capture.poses.copy()
+    poses[:, :3, 3] *= factor
+
+    def frames() -> Iterator[Frame]:
+        for frame in capture.frames():
+            depth = frame.depth * np.float32(factor)
+            yield replace(frame, world_from_camera=poses[frame.index], depth=depth)
+
+    sha256 = digest(capture.sha256, factor)
+    return replace(
+        capture, poses=poses, frames=frames, sha256=sha256, metric=True, scale_source=source
+    )
+
+
+def _solved(photos: Photos, settings: Settings, work: Path, progress: Progress) -> Views:
+    """Structure from motion, kept in `work`: it takes minutes."""
+    cache = Cache(work)
+    key = digest(photos.sha256, asdict(settings.pick), asdict(settings.solve), str(photos.camera))
+    kept = cache.load("views", key)
+    if kept is None:
+        picked = settings.pick(photos, progress)
+        kept = _arrays(settings.solve(photos, picked, work, progress))
+        cache.save("views", key, **kept)
+    return _views(photos, kept)
+
+
+def _arrays(views: Views) -> dict[str, Any]:
+    told = {name: value for name, value in vars(views).items() if name != "pictures"}
+    for name in ("camera", "lens"):
+        told[name] = np.array(list(asdict(told[name]).values()))
+    return {name: np.asarray(value) for name, value in told.items() if value is not None}
+
+
+def _views(photos: Photos, kept: dict[str, Any]) -> Views:
+    camera, lens = (_intrinsics(kept[name]) for name in ("camera", "lens"))
+    chosen, distortion = kept["chosen"], kept["distortion"]
+    return Views(
+        poses=kept["poses"],
+        camera=camera,
+        pictures=partial(undistorted, photos.pictures, chosen, lens, distortion, camera),
+        chosen=chosen,
+        points=kept["points"],
+        metric=bool(kept["metric"]),
+        scale_source=str(kept["scale_source"]),
+        residual=float(kept["residual"]),
+        up=kept.get("up"),
+        lens=lens,
+        distortion=distortion,
+        warnings=tuple(str(w) for w in kept["warnings"]),
+    )
+
+
+def _intrinsics(values: np.ndarray) -> Intrinsics:
+    width, height, fx, fy, cx, cy = values.tolist()
+    return Intrinsics(int(width), int(height), fx, fy, cx, cy)
