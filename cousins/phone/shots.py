@@ -59,3 +59,11 @@ def write_png(file: Path, image: NDArray[Any]) -> None:
 
     data = image if image.ndim == 2 else image[:, :, ::-1]
     file.write_bytes(cv2.imencode(".png", data)[1].tobytes())
+
+
+def write_jpeg(file: Path, image: NDArray[np.uint8]) -> None:
+    """RGB (h, w, 3), as good as phones' apps save it."""
+    import cv2
+
+    data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+    file.write_bytes(data.tobytes())

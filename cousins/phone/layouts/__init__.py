@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from cousins.errors import UsageError
-from cousins.phone.layouts import seven_scenes, stray
+from cousins.phone.layouts import polycam, record3d, record3d_exr, seven_scenes, stray
 from cousins.phone.shots import Layout
 
-LAYOUTS: dict[str, Layout] = {"stray": stray.LAYOUT, "7scenes": seven_scenes.LAYOUT}
+LAYOUTS: dict[str, Layout] = {
+    "stray": stray.LAYOUT,
+    "7scenes": seven_scenes.LAYOUT,
+    "record3d": record3d.LAYOUT,
+    "record3d-exr": record3d_exr.LAYOUT,
+    "polycam": polycam.LAYOUT,
+}
 
 
 def layout(name: str) -> Layout:
