@@ -19,6 +19,8 @@ from cousins.phone.layouts import stray
 from cousins.phone.shots import Layout, Rig, Shot, write_jpeg
 from cousins.types import Array
 
+ICON = "icon"  # a picture to know the recording by
+
 
 @dataclass
 class Metadata:
@@ -82,6 +84,8 @@ def write(folder: Path, rig: Rig, rate: float, shots: Iterable[Shot]) -> None:
         file.with_suffix(".conf").write_bytes(pack(shot.confidence.tobytes()))
         if shot.colour is not None:
             write_jpeg(file.with_suffix(".jpg"), shot.colour)
+            if not (folder / ICON).exists():
+                write_jpeg(folder / ICON, shot.colour)
     told.write(folder / METADATA)
 
 
