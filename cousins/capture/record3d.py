@@ -3,10 +3,10 @@
 Depth is dh x dw little-endian float32 in metres, NaN where unknown, and confidence as many bytes,
 0 low to 2 high, both packed with LZFSE. Only LiDAR recordings have confidence. poses[NUMBER] is
 [qx, qy, qz, qw, x, y, z], camera-to-world with OpenGL axes. K stands column by column; it and
-perFrameIntrinsicCoeffs, [fx, fy, cx, cy], are for pictures of w x h. The picture is turned as the
-phone was held, and all the rest with it. The world is ARKit's, y up; but older versions of the app
-begin every recording at the pose zero, from which up cannot be told. Recordings by the camera above
-the screen have no poses: all are zero. What could not be recorded in time may be missing.
+perFrameIntrinsicCoeffs, [fx, fy, cx, cy], are for pictures of w x h. Pictures are taller than wide,
+and depth, cameras and poses are turned with them. The world is ARKit's, y up; but older versions of
+the app begin every recording at the pose zero, from which up cannot be told. Recordings by the
+camera above the screen have no poses: all are zero. Frames may be missing.
 """
 
 from __future__ import annotations
