@@ -42,6 +42,9 @@ def readers() -> tuple[Reader, ...]:
     Raises PluginError for a package's reader that does not load or is none.
     """
     from cousins.capture.photos import PhotoFolder, VideoFile
+    from cousins.capture.polycam import Polycam
+    from cousins.capture.record3d import Record3D
+    from cousins.capture.record3d_exr import Record3DExr
     from cousins.capture.seven_scenes import SevenScenes
     from cousins.capture.stray import StrayScanner
 
@@ -52,8 +55,17 @@ def readers() -> tuple[Reader, ...]:
                 f"plug-in {name!r} (cousins.captures) is no reader: it must be an object with"
                 " layout, missing(files) and __call__(files, lens); update or uninstall its package"
             )
-    # Single photos and videos last: other layouts hold such files as well.
-    return (StrayScanner(), SevenScenes(), *others.values(), PhotoFolder(), VideoFile())
+    return (
+        StrayScanner(),
+        SevenScenes(),
+        Record3D(),
+        Record3DExr(),
+        Polycam(),
+        *others.values(),
+        # Last: other layouts hold photos and videos as well.
+        PhotoFolder(),
+        VideoFile(),
+    )
 
 
 def open_capture(

@@ -188,6 +188,8 @@ def open_files(path: Path) -> Files:
     if path.is_dir():
         return Files(path, tuple(sorted(_walk(path, path, 0, []))))
     if not zipfile.is_zipfile(path):
+        if _begins_as_zip(path):
+            raise CaptureError(f"{path}: a zip that is cut short; copy it again")
         return Files(path.parent, (path.name,))
     try:
         archive = zipfile.ZipFile(path)
@@ -196,6 +198,14 @@ def open_files(path: Path) -> Files:
         raise CaptureError(f"{path}: not a readable zip ({error}); copy it again") from None
     names = tuple(sorted(name for name in members if not _CLUTTER.search(name)))
     return Files(path, names, "", archive)
+
+
+def _begins_as_zip(path: Path) -> bool:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(4) == b"PK\3\4"
+    except OSError as error:
+        raise CaptureError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _walk(root: Path, folder: Path, depth: int, found: list[str]) -> list[str]:

@@ -36,7 +36,11 @@ def depth(data: bytes, where: str, unit: float = 0.001) -> NDArray[np.float32]:
 
 def confidence(data: bytes, where: str) -> NDArray[np.uint8]:
     """(h, w) ARKit confidence, 0 low to 2 high."""
-    image = grey(data, where)
+    return check_confidence(grey(data, where), where)
+
+
+def check_confidence(image: NDArray[np.uint8], where: str) -> NDArray[np.uint8]:
+    """The image itself. Raises CaptureError where it holds anything but 0, 1 and 2."""
     if image.max(initial=0) > 2:
         raise CaptureError(f"{where}: confidence must be 0, 1 or 2 everywhere; {AGAIN}")
     return image

@@ -76,3 +76,11 @@ def open_video(file: Path, camera: Intrinsics, rate: float) -> Any:
             "this OpenCV cannot write mp4 video: pip install opencv-python-headless"
         )
     return video
+
+
+def write_jpeg(file: Path, image: NDArray[np.uint8]) -> None:
+    """RGB (h, w, 3), as good as phones' apps save it."""
+    import cv2
+
+    data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+    file.write_bytes(data.tobytes())

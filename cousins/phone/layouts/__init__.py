@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cousins.errors import UsageError
-from cousins.phone.layouts import photos, seven_scenes, stray
+from cousins.phone.layouts import photos, polycam, record3d, record3d_exr, seven_scenes, stray
 from cousins.phone.shots import Layout
 
 LAYOUTS: dict[str, Layout] = {
@@ -11,6 +11,9 @@ LAYOUTS: dict[str, Layout] = {
     "7scenes": seven_scenes.LAYOUT,
     "photos": photos.PHOTOS,
     "video": photos.MOVIE,
+    "record3d": record3d.LAYOUT,
+    "record3d-exr": record3d_exr.LAYOUT,
+    "polycam": polycam.LAYOUT,
 }
 
 
