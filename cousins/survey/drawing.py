@@ -176,14 +176,17 @@ def _map(f: Findings, stage: _Stage) -> Image:
     view = _view(f, 0.0, 90.0, np.vstack([eyes, stage.low, stage.high, ring]), MAP)
     low = stage.vertices[:, 2] < stage.high[2] + HIGHER
     image = _render(stage, low[stage.faces].all(1), view)
+    names: list[tuple[str, Array]] = []
     for support in f.world.supports:
         if support.kind != "floor":
             outline = np.column_stack([support.polygon, np.full(len(support.polygon), 0.0)])
             corners = view.pixels(outline)
             cv2.polylines(image, [_fixed(corners)], True, INK, 1, cv2.LINE_AA, 4)
-            _label(image, support.name, corners[np.argmax(corners @ [-0.2, 1.0])] + [4, 16], INK)
+            names.append((support.name, corners[np.argmax(corners @ [-0.2, 1.0])] + [4, 16]))
     _gaps(f, view, image)
     _path(f, view, image)
+    for name, at in names:
+        _label(image, name, at, INK)
     for name, at in (("FRONT", (0.5, 0.985)), ("BACK", (0.5, 0.025)), ("LEFT", (0.035, 0.5)),
                      ("RIGHT", (0.96, 0.5))):  # fmt: skip
         _label(image, name, np.array(at) * MAP - [20, -4], SOFT)
@@ -234,8 +237,10 @@ def _round(way: around.Way, turns: Array) -> Array:
 
 
 def _oblique(f: Findings, stage: _Stage, azimuth: float) -> Image:
-    corners = np.stack(np.meshgrid(*stage.things.T), -1).reshape(-1, 3)
-    view = _view(f, azimuth, 35.0, corners, SIDE)
+    points = stage.vertices[np.unique(stage.faces[stage.kept])]
+    low, high = stage.things
+    near = points[((points >= low) & (points <= high)).all(1)]
+    view = _view(f, azimuth, 35.0, near if len(near) else stage.things, SIDE)
     return _framed(_render(stage, stage.kept, view))
 
 
@@ -306,11 +311,11 @@ def _legend(sheet: Image, at: tuple[int, int]) -> None:
         cv2.circle(sheet, (x + 6, y + 9), size, colour, cv2.FILLED, cv2.LINE_AA)
         cv2.line(sheet, (x + 6, y + 9), (x + 20, y + 9), colour, 1, cv2.LINE_AA)
         _text(sheet, text, (x + 28, y + 14), 0.52, INK)
-        x += 280
+        x += 54 + _width(text)
     lines = "dashes: red, where nobody filmed from; grey, where a wall is", "white: not seen at all"
     for text in (*lines, "grey: not on a support"):
         _text(sheet, text, (x, y + 14), 0.52)
-        x += 12 * len(text) - 110 if len(text) > 40 else 250
+        x += 26 + _width(text)
 
 
 def _scale(image: Image, metres: float) -> None:
@@ -352,6 +357,12 @@ def _text(
     import cv2
 
     cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, thick, cv2.LINE_AA)
+
+
+def _width(text: str) -> int:
+    import cv2
+
+    return cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.52, 1)[0][0]
 
 
 def _paste(sheet: Image, image: Image, at: tuple[int, int]) -> None:
