@@ -96,6 +96,7 @@ def _text(s: Survey) -> str:
         ["up", _up(s)],
         ["surfaces", _supports(s)],
         ["well seen", _seen(s)],
+        ["things from", _shares(s.well_seen_facing) or "too little stands up to tell"],
     ]
     return "\n".join([f"{s.path}: {s.layout}", "", *table(["", ""], rows)[1:], "", *_said(s)])
 
@@ -171,8 +172,12 @@ def _supports(s: Survey) -> str:
 def _seen(s: Survey) -> str:
     if s.well_seen is None:
         return "nothing"
-    sides = ", ".join(f"{side} {share:.0%}" for side, share in s.well_seen_by_side.items())
+    sides = _shares(s.well_seen_by_side)
     return f"{s.well_seen:.0%} from 3 directions or more" + (f"; {sides}" if sides else "")
+
+
+def _shares(by_side: dict[str, float]) -> str:
+    return ", ".join(f"{side} {share:.0%}" for side, share in by_side.items())
 
 
 def _photos(s: PhotoSurvey) -> str:

@@ -86,6 +86,7 @@ def test_a_whole_turn_is_told_as_one(told):
     assert s.extent[0] == pytest.approx(2 * 0.8 * np.cos(np.radians(40)), abs=0.05)
     assert s.turn[0] == pytest.approx(360 / 2.9 * np.cos(np.radians(40)), rel=0.35)
     assert s.well_seen > 0.8
+    assert min(s.well_seen_facing.values()) > 0.7
     assert s.support_tilt_degrees < 0.5
     [table] = [p for p in s.supports if p["kind"] == "table"]
     assert sorted(table["size"]) == pytest.approx([0.8, 1.2], abs=0.15)
@@ -102,6 +103,11 @@ def test_a_short_arc_is_told_to_go_on(told):
     assert "nothing was filmed from the right, back and left" in s.film_again[0]
     assert s.well_seen < told["round"].well_seen
     assert s.well_seen_by_side["back"] < told["round"].well_seen_by_side["back"]
+
+
+def test_a_side_of_the_things_that_few_frames_saw_is_told(told):
+    facing = told["short"].well_seen_facing
+    assert facing.get("back", 0.0) < 0.3 < facing["front"]
 
 
 def test_a_faulty_film_is_told_its_faults(told):

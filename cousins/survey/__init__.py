@@ -22,12 +22,15 @@ from cousins.errors import ScanError
 from cousins.progress import Progress, silent
 from cousins.reconstruct.gravity import rotation_to_z
 from cousins.reconstruct.poses import Refine
+from cousins.segment.supports import inside
 from cousins.segment.world import World, main_support, moved, orient
 from cousins.survey import around
 from cousins.survey.around import Seen, Way
 from cousins.survey.looks import Look, blurred, gather, streamed
-from cousins.types import Array, Capture
+from cousins.types import Array, Capture, Support
 
+LEAST = 50  # vertices of the coarse surface that tell of a side: 10 cm by 7 of it
+UPRIGHT = 0.5  # of a normal's z: less, and a surface faces a side
 ENOUGH = 3  # directions: what one hides behind an edge, and errs in along its ray, two more see
 # As of a scan, but that poses are refined on fewer frames and points: for what they tell, enough.
 SETTINGS = scanning.Settings(refine=Refine(keyframes=60, pairs=6, samples=500, iterations=8))
@@ -82,7 +85,8 @@ class Survey:
     median way of the picture from frame to frame. extent: of the camera positions, m. round:
     degrees of the way round the middle that were filmed. elevation: of the cameras above it,
     degrees, least and most. well_seen: share of the supports and of what stands on them that was
-    seen from three directions or more, and of each side. supports: name, kind, height and size, m.
+    seen from three directions or more, and of each side; facing: of the things' upright surface
+    that faces each side. supports: name, kind, height and size, m.
     """
 
     path: str
@@ -116,6 +120,7 @@ class Survey:
     supports: tuple[dict[str, Any], ...]
     well_seen: float | None
     well_seen_by_side: dict[str, float]
+    well_seen_facing: dict[str, float]
     film_again: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
 
@@ -230,6 +235,7 @@ def _numbers(f: Findings) -> Survey:
         ),
         well_seen=_well(f.seen.directions),
         well_seen_by_side=sides(f),
+        well_seen_facing=facing(f),
         warnings=f.capture.warnings,
     )  # fmt: skip
 
@@ -237,14 +243,38 @@ def _numbers(f: Findings) -> Survey:
 def sides(f: Findings) -> dict[str, float]:
     """The share of each side's surface that was seen from ENOUGH directions; a side that has too
     little surface to tell is left out."""
-    points = f.world.surface.vertices[f.interest]
-    side = around.quadrant(points, f.way)
+    off = f.world.surface.vertices[f.interest] - f.way.middle
+    return _shares(f.seen.directions, around.quadrant(off, f.way))
+
+
+def facing(f: Findings) -> dict[str, float]:
+    """The same share of the things' upright surface that faces each side."""
+    surface = f.world.surface
+    normals = surface.normals[f.interest]
+    upright = standing(surface.vertices[f.interest], f.world.supports)
+    upright &= np.abs(normals[:, 2]) < UPRIGHT
+    return _shares(f.seen.directions[upright], around.quadrant(normals[upright], f.way))
+
+
+def _shares(directions: NDArray[np.int32], side: NDArray[np.int64]) -> dict[str, float]:
     shares = {}
     for i, name in enumerate(around.SIDES):
-        here = f.seen.directions[side == i]
-        if len(here) >= 100:  # vertices of the coarse surface: a hand's breadth square
+        here = directions[side == i]
+        if len(here) >= LEAST:
             shares[name] = round(float((here >= ENOUGH).mean()), 2)
     return shares
+
+
+def standing(points: Array, supports: tuple[Support, ...]) -> NDArray[np.bool_]:
+    """(n,) which points (n, 3) are of things: well above a support, and within reach of it."""
+    found = np.zeros(len(points), bool)
+    for support in supports:
+        if support.kind == "floor" and len(supports) > 1:
+            continue  # what rises from the floor beside a table is its legs, and chairs
+        here = np.flatnonzero(np.abs(points[:, 2] - support.height) < SETTINGS.headroom)
+        here = here[inside(support.polygon, points[here, :2])]
+        found[here] = points[here, 2] > support.height + 2 * SETTINGS.coarse_voxel
+    return found
 
 
 def _well(directions: NDArray[np.int32]) -> float | None:

@@ -53,6 +53,15 @@ def _place(f: Findings, told: Survey) -> Lines:
                  f"the {side} side of {_surface(told)} was seen by few frames: {share:.0%} of it "
                  f"from fewer than {ENOUGH} directions; film it from there and from beside it")
             )  # fmt: skip
+    unfilmed = {side for gap in f.way.gaps if gap[1] - gap[0] > WIDE
+                for side in around.sides_in(gap)}  # fmt: skip
+    for side, well in told.well_seen_facing.items():
+        if 1 - well > POOR and side not in unfilmed:
+            lines.append(
+                (2.2 + (1 - well),
+                 f"{1 - well:.0%} of what faces the {side} on {_surface(told, alone=True)} was seen "
+                 f"from fewer than {ENOUGH} directions; film more from the {side}, and lower")
+            )  # fmt: skip
     return lines
 
 
@@ -65,12 +74,13 @@ def _raised(f: Findings) -> bool:
     return bool(scanning.regions(f.world, SETTINGS))
 
 
-def _surface(told: Survey) -> str:
+def _surface(told: Survey, alone: bool = False) -> str:
+    """The main surface in words, with its things unless it is meant alone."""
     raised = [s for s in told.supports if s["kind"] != "floor"] or list(told.supports)
     if not raised:
         return "what was filmed"
     name = max(raised, key=lambda s: s["size"][0] * s["size"][1])["name"]
-    return f"{name if '_' in name else 'the ' + name} and its things"
+    return (name if "_" in name else f"the {name}") + ("" if alone else " and its things")
 
 
 def _cameras(f: Findings, told: Survey) -> Lines:

@@ -185,10 +185,9 @@ def _gain(bright: Array) -> Array:
     return out
 
 
-def quadrant(points: Array, way: Way) -> NDArray[np.int64]:
-    """(n,) on which of SIDES of the middle points (n, 3) lie."""
-    off = points[:, :2] - way.middle[:2]
-    turn = np.degrees(np.arctan2(off[:, 1], off[:, 0])) - way.front
+def quadrant(ways: Array, way: Way) -> NDArray[np.int64]:
+    """(n,) to which of SIDES vectors (n, 3) point."""
+    turn = np.degrees(np.arctan2(ways[:, 1], ways[:, 0])) - way.front
     return np.rint(turn / 90).astype(int) % 4
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cousins.segment.supports import inside
-from cousins.survey import SETTINGS, Findings, around
+from cousins.survey import LEAST, Findings, around, standing
 from cousins.survey.looks import Look
 from cousins.types import Array
 
@@ -19,6 +18,7 @@ Colour = tuple[int, int, int]
 MAP, SIDE, TILE = (1000, 1000), (420, 478), (300, 225)  # width, height, px
 EDGE, HEAD, CAPTION, FOOT = 20, 56, 24, 84
 FINER = 2  # rays along each side of a pixel
+BAND = 128  # rows drawn at a time
 PAPER, INK, SOFT, LINE = (251, 251, 249), (28, 32, 36), (98, 107, 115), (226, 227, 222)
 MARK, BAD, BLUR = (20, 60, 140), (196, 40, 50), (200, 60, 190)
 # From how many directions a surface was seen: 1 or none, 2, 3, 4, 5, 6 and more.
@@ -81,9 +81,9 @@ def _stage(f: Findings) -> _Stage:
     some = points if len(points) else np.vstack([f.way.middle, f.poses[:, :3, 3]])
     low, high = np.percentile(some, [1, 99], axis=0)
     things = np.stack([low, high])
-    standing = some[_standing(some, f)]
-    if len(standing) >= 50:
-        things = np.percentile(standing, [2, 98], axis=0) + [[-AROUND], [AROUND]]
+    over = some[standing(some, f.world.supports)]
+    if len(over) >= LEAST:
+        things = np.percentile(over, [2, 98], axis=0) + [[-AROUND], [AROUND]]
     light = surface.colours @ [0.299, 0.587, 0.114] if len(surface.colours) else np.zeros(0)
     # Lit from above and from before, so that steps and roundings show.
     shade = 0.6 + 0.4 * np.clip(surface.normals @ np.array([0.25, -0.35, 0.9]), 0, 1)
@@ -93,16 +93,6 @@ def _stage(f: Findings) -> _Stage:
     colours *= shade[:, None]
     kept = np.asarray(f.interest[surface.faces].all(1))
     return _Stage(surface.vertices, surface.faces, kept, colours, low, high, things)
-
-
-def _standing(points: Array, f: Findings) -> NDArray[np.bool_]:
-    """(n,) which points are of things: well above every support that lies below them."""
-    found = np.zeros(len(points), bool)
-    for support in f.world.supports:
-        here = np.flatnonzero(np.abs(points[:, 2] - support.height) < SETTINGS.headroom)
-        here = here[inside(support.polygon, points[here, :2])]
-        found[here] = points[here, 2] > support.height + 2 * SETTINGS.coarse_voxel
-    return found
 
 
 @dataclass(frozen=True)
@@ -143,29 +133,37 @@ def _render(stage: _Stage, shown: NDArray[np.bool_], view: _View) -> Image:
     import cv2
     import open3d as o3d
 
-    w, h = view.size[0] * FINER, view.size[1] * FINER
-    image = np.full((h * w, 3), PAPER, np.float32)
+    image = np.full((view.size[1], view.size[0], 3), PAPER, np.uint8)
     faces = stage.faces[shown]
-    if len(faces):
-        caster = o3d.t.geometry.RaycastingScene(nthreads=0)
-        caster.add_triangles(
-            o3d.core.Tensor(stage.vertices.astype(np.float32)),
-            o3d.core.Tensor(faces.astype(np.uint32)),
-        )
-        x = ((np.arange(w) + 0.5) / FINER - view.size[0] / 2) * view.metres
-        y = (view.size[1] / 2 - (np.arange(h) + 0.5) / FINER) * view.metres
-        plane = y[:, None, None] * view.axes[1] + x[None, :, None] * view.axes[0]
-        start = (view.centre + 50 * view.axes[2] + plane).reshape(-1, 3)
-        rays = np.hstack([start, np.tile(-view.axes[2], (len(start), 1))]).astype(np.float32)
+    if not len(faces):
+        return image
+    caster = o3d.t.geometry.RaycastingScene(nthreads=0)
+    caster.add_triangles(
+        o3d.core.Tensor(stage.vertices.astype(np.float32)),
+        o3d.core.Tensor(faces.astype(np.uint32)),
+    )
+    right, up, towards = view.axes.astype(np.float32)
+    width = view.size[0] * FINER
+    x = ((np.arange(width, dtype=np.float32) + 0.5) / FINER - view.size[0] / 2) * view.metres
+    colours = stage.colours.astype(np.float32)
+    # A band of rows at a time: millions of rays need not be held at once.
+    for top in range(0, view.size[1], BAND):
+        rows = min(BAND, view.size[1] - top)
+        y = np.arange(rows * FINER, dtype=np.float32) + 0.5
+        y = (view.size[1] / 2 - top - y / FINER) * view.metres
+        rays = np.empty((rows * FINER, width, 6), np.float32)
+        rays[..., :3] = view.centre + 50 * towards + y[:, None, None] * up + x[:, None] * right
+        rays[..., 3:] = -towards
         met: Any = caster.cast_rays(o3d.core.Tensor(rays))
         face = met["primitive_ids"].numpy()
-        hit = np.flatnonzero(face != np.uint32(caster.INVALID_ID))
-        u, v = met["primitive_uvs"].numpy()[hit].T
-        corner = stage.colours[faces[face[hit]]]
-        weights = np.stack([1 - u - v, u, v], 1)
-        image[hit] = (corner * weights[:, :, None]).sum(1)
-    small = cv2.resize(image.reshape(h, w, 3), view.size, interpolation=cv2.INTER_AREA)
-    return np.clip(np.rint(small), 0, 255).astype(np.uint8)
+        hit = face != np.uint32(caster.INVALID_ID)
+        u, v = met["primitive_uvs"].numpy()[hit].T[:, :, None]
+        a, b, c = faces[face[hit]].T
+        fine = np.full((rows * FINER, width, 3), PAPER, np.float32)
+        fine[hit] = (1 - u - v) * colours[a] + u * colours[b] + v * colours[c]
+        small = cv2.resize(fine, (view.size[0], rows), interpolation=cv2.INTER_AREA)
+        image[top : top + rows] = np.clip(np.rint(small), 0, 255)
+    return image
 
 
 def _map(f: Findings, stage: _Stage) -> Image:
