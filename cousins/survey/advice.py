@@ -59,8 +59,8 @@ def _place(f: Findings, told: Survey) -> Lines:
         if 1 - well > POOR and side not in unfilmed:
             lines.append(
                 (2.2 + (1 - well),
-                 f"{1 - well:.0%} of what faces the {side} on {_surface(told, alone=True)} was seen "
-                 f"from fewer than {ENOUGH} directions; film more from the {side}, and lower")
+                 f"{1 - well:.0%} of what faces the {side} on {_surface(told, alone=True)} was "
+                 f"seen from fewer than {ENOUGH} directions; film more from the {side}, and lower")
             )  # fmt: skip
     return lines
 
