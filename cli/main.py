@@ -13,6 +13,7 @@ from cousins import __version__
 from cousins.errors import CousinsError
 
 from .augment import augment
+from .capture import capture
 from .check import check
 from .console import err
 from .demo import demo
@@ -35,7 +36,9 @@ app = typer.Typer(
 )
 # In the order of use. A verb's module imports what it works with inside its function, so that
 # `cousins --help` answers at once.
-VERBS = (scan, augment, run, view, render, export, info, check, tag, film, score, doctor, demo)
+VERBS = (
+    tag, capture, scan, augment, run, view, render, export, info, check, film, score, doctor, demo,
+)  # fmt: skip
 for verb in VERBS:
     app.command()(verb)
 

@@ -65,3 +65,19 @@ class Cache:
                 file.unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
+
+
+@dataclass(frozen=True)
+class NoCache(Cache):
+    """Keeps nothing and touches no disk: for work of seconds."""
+
+    folder: Path = Path()
+
+    def load(self, stage: str, key: str) -> None:
+        """Never there."""
+
+    def save(self, stage: str, key: str, **arrays: NDArray[Any]) -> None:
+        """Not kept."""
+
+    def clear(self) -> None:
+        """Nothing to remove."""

@@ -171,8 +171,8 @@ def _drift(before: Array, after: Array) -> float:
     return float(np.linalg.norm(moved - np.median(moved, axis=0), axis=1).max())
 
 
-def find_world(run: Run) -> World:
-    """Fuse coarsely; find up, supports and walls."""
+def overview(run: Run) -> Surface:
+    """The coarse surface of everything, in the capture's own world."""
     s = run.settings
     fuse = Tsdf(s.coarse_voxel, 4 * s.coarse_voxel, s.max_range, run.views(2))
     every = run.every
@@ -183,32 +183,42 @@ def find_world(run: Run) -> World:
         ),
         asdict(fuse), every,
     )  # fmt: skip
-    world = orient(run.capture, Surface(**arrays))
+    return Surface(**arrays)
+
+
+def find_world(run: Run) -> World:
+    """Fuse coarsely; find up, supports and walls."""
+    world = orient(run.capture, overview(run))
     run.checks["up"] = world.up_source
     run.checks["support_tilt_degrees"] = round(float(np.degrees(world.tilt)), 2)
     return world
 
 
-def fuse(run: Run, world: World) -> Surface:
-    """Fuse finely round the supports, and where something stands on the floor."""
-    regions = []
+def regions(world: World, settings: Settings) -> tuple[Region, ...]:
+    """Where things may be: over each support, and round what stands on the floor."""
+    found = []
     clusters = clusters_of(world)
     for support in world.supports:
         if support.kind == "floor":
-            regions += things_on_floor(clusters, support, run.settings.max_size)
+            found += things_on_floor(clusters, support, settings.max_size)
         else:
             low = np.append(support.polygon.min(0) - 0.06, support.height - 0.03)
-            high = np.append(support.polygon.max(0) + 0.06,
-                             support.height + run.settings.headroom)  # fmt: skip
-            regions.append(Region(low, high))
+            high = np.append(support.polygon.max(0) + 0.06, support.height + settings.headroom)
+            found.append(Region(low, high))
+    return tuple(found)
+
+
+def fuse(run: Run, world: World) -> Surface:
+    """Fuse finely where things may be."""
     s = run.settings
     make = Tsdf(s.voxel, 4 * s.voxel, s.max_range, run.views(3))
-    if not regions:
+    where = regions(world, s)
+    if not where:
         raise ScanError(f"{run.capture.path}: only an empty floor was seen; film some objects")
     arrays = run.stage(
         "fusion",
-        lambda: vars(make(run.frames("fusion"), world.world_from_capture, tuple(regions))),
-        asdict(make), [[r.low.tolist(), r.high.tolist()] for r in regions],
+        lambda: vars(make(run.frames("fusion"), world.world_from_capture, where)),
+        asdict(make), [[r.low.tolist(), r.high.tolist()] for r in where],
     )  # fmt: skip
     return Surface(**arrays)
 

@@ -48,7 +48,7 @@ def orient(capture: Capture, coarse: Surface) -> World:
     supports = _supports(capture, surface, pose)
     # Level twice: the first plane was found with a tilt that smears its layer.
     for _ in range(2):
-        ground = fit_ground(surface, _main(supports))
+        ground = fit_ground(surface, main_support(supports))
         normal = np.array([-ground.coefficients[1], -ground.coefficients[2], 1.0])
         angle = float(np.arccos(1 / np.linalg.norm(normal)))
         if angle > MAX_TILT:
@@ -59,7 +59,7 @@ def orient(capture: Capture, coarse: Surface) -> World:
         pose, surface = turn @ pose, moved(surface, turn)
         supports = _supports(capture, surface, pose)
     shift = np.eye(4)
-    shift[:2, 3] = -_looked_at(pose @ capture.poses, _main(supports))
+    shift[:2, 3] = -_looked_at(pose @ capture.poses, main_support(supports))
     shift[2, 3] = -supports[0].height
     pose, surface = shift @ pose, moved(surface, shift)
     supports = tuple(
@@ -92,7 +92,7 @@ def _supports(capture: Capture, surface: Surface, pose: Array) -> tuple[Support,
     return supports
 
 
-def _main(supports: tuple[Support, ...]) -> Support:
+def main_support(supports: tuple[Support, ...]) -> Support:
     """The largest surface that is not the floor; the floor where there is no other."""
     raised = [s for s in supports if s.kind != "floor"]
     return max(raised or supports, key=lambda s: np.ptp(s.polygon, axis=0).prod())
