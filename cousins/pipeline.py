@@ -196,6 +196,7 @@ def scan(
     run.warnings += capture.warnings
     try:
         scanning.refine_poses(run)
+        scanning.leave_out_transient(run)
         scanning.register_colour(run)
         world = scanning.find_world(run)
         fine = scanning.fuse(run, world)
