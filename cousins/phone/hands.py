@@ -35,7 +35,8 @@ def arm() -> Array:
         parts.append(_limb([0.035, y, 0], tip, 0.009))
     parts.append(_limb([-0.02, 0.035, 0], [0.045, 0.075, -0.012], 0.011))
     for start in np.arange(0.08, 0.56, 0.06):
-        parts.append(_limb([-start, 0, 0], [-start - 0.06, 0, 0], min(0.045, 0.024 + 0.075 * start)))
+        thick = min(0.045, 0.024 + 0.075 * start)
+        parts.append(_limb([-start, 0, 0], [-start - 0.06, 0, 0], thick))
     return np.concatenate([np.asarray(part.triangles, float) for part in parts])
 
 
@@ -50,7 +51,8 @@ def _limb(start: list[float], end: list[float], radius: float):
     pose = np.eye(4)
     pose[:3, :3] = np.column_stack([y, np.cross(x, y), x])
     pose[:3, 3] = ends[0]
-    return creation.capsule(float(np.linalg.norm(way)), radius, count=(16, 16)).apply_transform(pose)
+    limb = creation.capsule(float(np.linalg.norm(way)), radius, count=(16, 16))
+    return limb.apply_transform(pose)
 
 
 def reaches(
@@ -65,7 +67,7 @@ def reaches(
     turns = max(1, round(share * n / rate / TURN))
     place = np.arange(n) / n * turns
     turn, phase = place.astype(int), (place % 1 - rng.uniform(0, 1 - share)) / max(share, 1e-9)
-    goals = target + rng.uniform(*AROUND, (turns, 3))
+    goals = target + rng.uniform(AROUND[0], AROUND[1], (turns, 3))
     side = rng.choice([-1.0, 1.0], turns)
     sway = SWAY * drift(rng, n, rate, 3)
     out = np.full((n, 4, 4), np.nan)
