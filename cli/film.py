@@ -38,6 +38,7 @@ def film(
     finer: Annotated[int, typer.Option(help="Rays along each side of a pixel.", min=1)] = 1,
     shadows: Annotated[int, typer.Option(help="Shadow rays of a pixel.", min=1)] = 1,
     # What goes wrong
+    hands: Annotated[float, typer.Option(help="Share of the time with a hand in view.")] = 0.0,
     noise: Annotated[float, typer.Option(help="Times the usual depth noise.", min=0)] = 1.0,
     drift: Annotated[float, typer.Option(help="Times the usual pose drift.", min=0)] = 1.0,
     missing: Annotated[float, typer.Option(help="Share of the frames that are dropped.")] = 0.0,
@@ -51,7 +52,7 @@ def film(
     from cousins import phone as phones
     from cousins.errors import UsageError
 
-    if perfect and (noise, drift, missing, blur, exposure, grain) != (1, 1, 0, 0, 0, 0):
+    if perfect and (noise, drift, missing, hands, blur, exposure, grain) != (1, 1, *[0] * 5):
         raise UsageError("--perfect excludes every option of what goes wrong: leave one out")
     phone = phones.Phone(
         frames=frames,
@@ -74,6 +75,7 @@ def film(
         noise=None if perfect else phones.Noise().scaled(noise, drift),
         seed=seed,
         missing=missing,
+        hands=hands,
         exposure=phones.Exposure(blur, exposure, grain),
         layout=layout,
     )

@@ -265,6 +265,7 @@ def _reconstructed(
             "with --tag-size or --length"
         )
     scanning.refine_poses(run)
+    scanning.leave_out_transient(run)
     scanning.register_colour(run)
     world = scanning.find_world(run)
     fine = scanning.fuse(run, world)

@@ -16,6 +16,7 @@ from cousins.progress import Progress
 from cousins.reconstruct.depth import coarser
 from cousins.reconstruct.poses import Refine
 from cousins.reconstruct.registration import Register, moved
+from cousins.reconstruct.transient import Transient, without
 from cousins.reconstruct.tsdf import Region, Surface, Tsdf
 from cousins.segment import Segmenter
 from cousins.segment.geometric import FINE, Geometric, Segment, fit_ground
@@ -54,6 +55,7 @@ class Settings:
     carving: Carving = Carving()
     convex: Convex = Convex()
     refine: Refine | None = Refine()  # poses; None leaves them as they are
+    transient: Transient | None = Transient()  # hands; None leaves them in
     register: Register | None = Register()  # colour to depth; None leaves it as it is
     segmenter: Segmenter = Geometric()
 
@@ -138,6 +140,35 @@ def refine_poses(run: Run) -> None:
             f"lie {1000 * float(arrays['after']):.1f} mm apart; film more slowly, with good light "
             "and things with texture in view",
         )
+
+
+def leave_out_transient(run: Run) -> None:
+    """Leave hands, and things while they stand elsewhere, out of the depth, from here on."""
+    find, capture = run.settings.transient, run.capture
+    if find is None:
+        return
+
+    def make() -> dict[str, Any]:
+        masks = find(lambda: run.frames("transient"), capture.poses)
+        return {"packed": np.packbits(masks, axis=2), "width": np.array(masks.shape[2])}
+
+    arrays = run.stage("transient", make, asdict(find))
+    packed, width = arrays["packed"], int(arrays["width"])
+    some = packed.any((1, 2))
+    share = float(np.unpackbits(packed[some], axis=2).sum()) / (packed[..., 0].size * width)
+    run.checks["transient_share"] = round(share, 5)
+    if not some.any():
+        return
+
+    def frames() -> Iterator[Frame]:
+        for frame in capture.frames():
+            mask = np.unpackbits(packed[frame.index], axis=1, count=width).astype(bool)
+            yield without(frame, mask)
+
+    run.capture = replace(capture, frames=frames)
+    run.warnings.append(
+        f"hands or things that moved were left out of {some.sum()} of {len(capture)} frames"
+    )
 
 
 def register_colour(run: Run) -> None:

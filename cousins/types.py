@@ -53,7 +53,7 @@ class Frame:
     """One RGB-D frame.
 
     world_from_camera: (4, 4), in the capture's own world.
-    depth: (h, w) float32, metres, 0 where unknown.
+    depth: (h, w) float32, metres, 0 where unknown, NaN where a stage left it out.
     colour: (H, W, 3) uint8 RGB, any size of the same field of view; None in a capture without
     pictures, where no frame has one, and `colour_intrinsics` is then the depth camera's.
     confidence: (h, w) uint8 0..2 as ARKit gives it, or None.

@@ -93,6 +93,7 @@ def test_what_cannot_be_filmed_is_one_line(scene, tmp_path):
         ("--layout", "kodak", "stray, 7scenes"),
         ("--path", "spiral", "arc, circle, sweep"),
         ("--missing", "1", "share of the frames"),
+        ("--hands", "2", "share of the time"),
         ("--perfect", "--drift=2", "--perfect excludes"),
     ],
 )

@@ -203,7 +203,7 @@ def resumed(folder, capture):
 
 
 def test_a_run_that_is_cut_short_keeps_its_stages_and_no_pack(resumed):
-    assert resumed["left"] == ["fusion", "overview", "poses", "registration"]
+    assert resumed["left"] == ["fusion", "overview", "poses", "registration", "transient"]
     assert not resumed["there"]
     assert len(resumed["first"]) == 2
 

@@ -23,7 +23,7 @@ from cousins import raycast
 from cousins.bodies import middle, movable
 from cousins.capture.quality import check_same_view
 from cousins.errors import CaptureError, UsageError
-from cousins.phone import gloss, image, tracking, walk
+from cousins.phone import gloss, hands, image, tracking, walk
 from cousins.phone.image import Exposure
 from cousins.phone.layouts import LAYOUTS, layout
 from cousins.phone.noise import Noise
@@ -57,7 +57,7 @@ __all__ = [
 # A capture's world is ARKit's, y up: the model's turned by -90 degrees about x.
 CAPTURE_FROM_WORLD = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
 # Each random thing has a stream of its own, so that switching one on changes no other.
-_WALK, _DEPTH, _TRACKING, _DROPPED, _GLOSS, _GAIN, _GRAIN = range(7)
+_WALK, _DEPTH, _TRACKING, _DROPPED, _GLOSS, _GAIN, _GRAIN, _HANDS = range(8)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ class Phone:
     that of the layout's usual device. coloured: whether the pictures are kept; depth is the same
     without. finer: rays along each side of a colour pixel.
     shadows: shadow rays a pixel. noise: of depth and poses; None films the truth.
-    missing: the share of frames that the phone drops. layout: one of LAYOUTS.
+    missing: the share of frames that the phone drops. hands: the share of the time in which one
+    reaches into the picture. layout: one of LAYOUTS.
     """
 
     frames: int = 90
@@ -83,6 +84,7 @@ class Phone:
     noise: Noise | None = field(default_factory=Noise)
     seed: int = 0
     missing: float = 0.0
+    hands: float = 0.0
     exposure: Exposure = field(default_factory=Exposure)
     layout: str = "stray"
 
@@ -120,11 +122,13 @@ def film(
     if folder.exists():
         raise CaptureError(f"{folder}: already exists; choose another folder or delete it")
     data = data or stand(model)
-    true = poses(phone, phone.walk.target or middle(model, data))
+    target = phone.walk.target or middle(model, data)
+    true = poses(phone, target)
+    reach = hands.reaches(true, np.array(target), phone.hands, phone.rate, _rng(phone, _HANDS))
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        shots = _shots(raycast.stage(model, data), phone, true, progress)
+        shots = _shots(raycast.stage(model, data), phone, true, reach, progress)
         layout(phone.layout).write(beside, phone.rig, phone.rate, shots)
         text = json.dumps(truth(model, data))
         (beside.parent / f"{beside.name}.json").write_text(text)
@@ -145,6 +149,8 @@ def _check(phone: Phone) -> None:
         raise UsageError(f"rate = {phone.rate:g}: a film needs some frames a second")
     if not 0 <= phone.missing < 1:
         raise UsageError(f"missing = {phone.missing:g}: give a share of the frames, 0 to below 1")
+    if not 0 <= phone.hands <= 1:
+        raise UsageError(f"hands = {phone.hands:g}: give a share of the time, 0 to 1")
     if phone.field_of_view is not None and not 5 <= phone.field_of_view <= 150:
         raise UsageError(f"field of view {phone.field_of_view:g}: give 5 to 150 degrees")
     if phone.finer < 1 or phone.shadows < 1:
@@ -177,7 +183,9 @@ def _rng(phone: Phone, stream: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(phone.seed, spawn_key=(stream,)))
 
 
-def _shots(stage: raycast.Stage, phone: Phone, true: Array, progress: Progress) -> Iterator[Shot]:
+def _shots(
+    place: raycast.Stage, phone: Phone, true: Array, reach: Array, progress: Progress
+) -> Iterator[Shot]:
     """One after the other: a film is never held in memory."""
     import cv2
 
@@ -190,8 +198,12 @@ def _shots(stage: raycast.Stage, phone: Phone, true: Array, progress: Progress) 
     depth_rng, grain_rng = _rng(phone, _DEPTH), _rng(phone, _GRAIN)
     apart = rig.colour_from_depth
     eyes = true if apart is None else true @ np.linalg.inv(apart)
+    skin = hands.arm()
+    normals = raycast.corner_normals(skin)
     for i, pose in enumerate(true):
         progress("film", i, len(true))
+        alone = np.isnan(reach[i]).any()
+        stage = place if alone else hands.joined(place, skin, normals, reach[i])
         during = image.instants(eyes, i, phone.rate, exposure.seconds, rig.colour.fx)
         colour = image.picture(stage, rig.colour, during, lamps, phone.finer)
         colour = image.exposed(colour, gains[i], exposure.grain, grain_rng)
