@@ -14,6 +14,7 @@ all: such depth is not used. Frames are written as they finish, so that they may
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -77,7 +78,8 @@ def _named(files: Files, form: Transforms) -> tuple[tuple[Named, ...], tuple[str
 
 def _unit(form: Transforms) -> tuple[float, tuple[str, ...]]:
     """Metres of a step of depth, and what to warn of."""
-    unit = form.integer_depth_scale or form.depth_integer_scale
+    told = form.integer_depth_scale
+    unit = form.depth_integer_scale if told is None else told
     if unit is None:
         return 0.001, (f"{FILE} gives no unit of depth: taken as millimetres",)
     if unit == 1.0:  # the app's constant
@@ -85,19 +87,22 @@ def _unit(form: Transforms) -> tuple[float, tuple[str, ...]]:
     return unit, ()
 
 
-def _fold(files: Files, kept: tuple[Named, ...], unit: float) -> partial[Depth] | None:
+def _fold(files: Files, kept: tuple[Named, ...], unit: float) -> Callable[[Depth], Depth] | None:
     """What takes the sensor's pixels back out of depth images that repeat them."""
     names = [n.depth for n in kept if n.depth]
     every = (images.depth(files.read(name), files.where(name), unit) for name in names)
-    first = next((depth for depth in every if depth.any()), None)
-    return partial(_sensed, size=SENSOR) if first is not None and _repeats(first) else None
+    first = next((depth for depth in every if np.ptp(depth) > 0), None)  # a flat one tells nothing
+    return partial(_sensed, shape=first.shape) if first is not None and _repeats(first) else None
 
 
-def _sensed(depth: Depth, size: tuple[int, int]) -> Depth:
-    """The pixel in the middle of each block that a pixel of the sensor became."""
-    height, width = depth.shape
-    rows = ((np.arange(size[1]) + 0.5) * height / size[1]).astype(int)
-    columns = ((np.arange(size[0]) + 0.5) * width / size[0]).astype(int)
+def _sensed(depth: Depth, shape: tuple[int, ...]) -> Depth:
+    """The pixel in the middle of each block that a pixel of the sensor became, of an image of
+    `shape`; another is left as it is."""
+    if depth.shape != shape:
+        return depth
+    (width, height), (h, w) = SENSOR, shape
+    rows = ((np.arange(height) + 0.5) * h / height).astype(int)
+    columns = ((np.arange(width) + 0.5) * w / width).astype(int)
     return depth[rows[:, None], columns]
 
 
@@ -108,5 +113,6 @@ def _repeats(depth: Depth) -> bool:
     height, width = depth.shape
     if width <= SENSOR[0] or height <= SENSOR[1]:
         return False
-    large = cv2.resize(_sensed(depth, SENSOR), (width, height), interpolation=cv2.INTER_NEAREST)
+    small = _sensed(depth, depth.shape)
+    large = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
     return np.array_equal(large, depth)

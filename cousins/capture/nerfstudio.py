@@ -74,7 +74,8 @@ class Nerfstudio:
                 f"{FILE} has poses by COLMAP, in no unit: sizes are right only if its depth and"
                 " its poses were brought to metres",
             )
-        unit = form.depth_unit_scale_factor or form.integer_depth_scale or MILLIMETRES
+        units = form.depth_unit_scale_factor, form.integer_depth_scale
+        unit = next((told for told in units if told is not None), MILLIMETRES)
         return transforms.capture(files, self.layout, seen, unit, up, notes)
 
 
