@@ -41,6 +41,8 @@ def readers() -> tuple[Reader, ...]:
 
     Raises PluginError for a package's reader that does not load or is none.
     """
+    from cousins.capture.nerfcapture import NeRFCapture
+    from cousins.capture.nerfstudio import Nerfstudio
     from cousins.capture.photos import PhotoFolder, VideoFile
     from cousins.capture.polycam import Polycam
     from cousins.capture.record3d import Record3D
@@ -61,6 +63,8 @@ def readers() -> tuple[Reader, ...]:
         Record3D(),
         Record3DExr(),
         Polycam(),
+        NeRFCapture(),
+        Nerfstudio(),
         *others.values(),
         # Last: other layouts hold photos and videos as well.
         PhotoFolder(),

@@ -245,10 +245,10 @@ def read_text(files: Files, name: str) -> str:
         raise CaptureError(f"{files.where(name)}: not a text file; {AGAIN}") from None
 
 
-def read_json(files: Files, name: str, form: type[Form]) -> Form:
+def read_json(files: Files, name: str, form: type[Form], limit: int = MAX_TEXT) -> Form:
     """A JSON file of the given form. Raises CaptureError, with the first fault, for another."""
     try:
-        return form.model_validate_json(files.read(name, MAX_TEXT))
+        return form.model_validate_json(files.read(name, limit))
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join(str(part) for part in first["loc"])

@@ -79,6 +79,12 @@ def size(data: bytes, where: str) -> tuple[int, int]:
     raise CaptureError(f"{where}: neither a PNG nor a JPEG image; {AGAIN}")
 
 
+def bits(data: bytes, where: str) -> int:
+    """How many bits a value has in a PNG or JPEG."""
+    size(data, where)
+    return data[len(_PNG) + 16] if data.startswith(_PNG) else 8
+
+
 def _decode(data: bytes, where: str, dtype: type) -> NDArray:
     import cv2
 

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from cousins.errors import UsageError
-from cousins.phone.layouts import photos, polycam, record3d, record3d_exr, seven_scenes, stray
+from cousins.phone.layouts import (
+    nerfcapture,
+    nerfstudio,
+    photos,
+    polycam,
+    record3d,
+    record3d_exr,
+    seven_scenes,
+    stray,
+)
 from cousins.phone.shots import Layout
 
 LAYOUTS: dict[str, Layout] = {
@@ -14,6 +23,8 @@ LAYOUTS: dict[str, Layout] = {
     "record3d": record3d.LAYOUT,
     "record3d-exr": record3d_exr.LAYOUT,
     "polycam": polycam.LAYOUT,
+    "nerfcapture": nerfcapture.LAYOUT,
+    "nerfstudio": nerfstudio.LAYOUT,
 }
 
 
