@@ -41,8 +41,10 @@ def readers() -> tuple[Reader, ...]:
 
     Raises PluginError for a package's reader that does not load or is none.
     """
+    from cousins.capture.arkitscenes import ArkitScenes
     from cousins.capture.seven_scenes import SevenScenes
     from cousins.capture.stray import StrayScanner
+    from cousins.capture.tum import TumRgbd
 
     others = plugins.load("cousins.captures")
     for name, other in others.items():
@@ -51,7 +53,7 @@ def readers() -> tuple[Reader, ...]:
                 f"plug-in {name!r} (cousins.captures) is no reader: it must be an object with"
                 " layout, missing(files) and __call__(files, lens); update or uninstall its package"
             )
-    return (StrayScanner(), SevenScenes(), *others.values())
+    return (StrayScanner(), SevenScenes(), ArkitScenes(), TumRgbd(), *others.values())
 
 
 def open_capture(

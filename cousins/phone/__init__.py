@@ -28,7 +28,7 @@ from cousins.phone.image import Exposure
 from cousins.phone.layouts import LAYOUTS, layout
 from cousins.phone.noise import Noise
 from cousins.phone.sensor import sensed
-from cousins.phone.shots import Rig, Shot
+from cousins.phone.shots import Y_UP, Rig, Shot
 from cousins.phone.truth import truth
 from cousins.phone.walk import PATHS, Walk
 from cousins.phone.world import load, stand
@@ -54,8 +54,7 @@ __all__ = [
     "truth",
 ]
 
-# A capture's world is ARKit's, y up: the model's turned by -90 degrees about x.
-CAPTURE_FROM_WORLD = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+CAPTURE_FROM_WORLD = Y_UP  # of the layouts that do not say otherwise
 # Each random thing has a stream of its own, so that switching one on changes no other.
 _WALK, _DEPTH, _TRACKING, _DROPPED, _GLOSS, _GAIN, _GRAIN = range(7)
 
@@ -126,7 +125,8 @@ def film(
     try:
         shots = _shots(raycast.stage(model, data), phone, true, progress)
         layout(phone.layout).write(beside, phone.rig, phone.rate, shots)
-        text = json.dumps(truth(model, data))
+        turned = layout(phone.layout).capture_from_world
+        text = json.dumps(truth(model, data) | {"capture_from_world": turned.tolist()})
         (beside.parent / f"{beside.name}.json").write_text(text)
         os.replace(f"{beside}.json", folder.parent / f"{folder.name}.truth.json")
         os.chmod(beside, 0o755)
@@ -188,7 +188,7 @@ def _shots(stage: raycast.Stage, phone: Phone, true: Array, progress: Progress) 
     gains = image.gains(exposure, phone.frames, phone.rate, _rng(phone, _GAIN))
     lamps = lamp_points(phone, true)
     depth_rng, grain_rng = _rng(phone, _DEPTH), _rng(phone, _GRAIN)
-    apart = rig.colour_from_depth
+    apart, turned = rig.colour_from_depth, layout(phone.layout).capture_from_world
     eyes = true if apart is None else true @ np.linalg.inv(apart)
     for i, pose in enumerate(true):
         progress("film", i, len(true))
@@ -205,5 +205,5 @@ def _shots(stage: raycast.Stage, phone: Phone, true: Array, progress: Progress) 
             guide = np.asarray(small, float) / 255
         depth, confidence = sensed(seen.depth, seen.cosine, noise, depth_rng, guide, lost)
         told = colour if phone.coloured else None
-        yield Shot(i, CAPTURE_FROM_WORLD @ tracked[i], depth, confidence, told, not keep[i])
+        yield Shot(i, turned @ tracked[i], depth, confidence, told, not keep[i])
     progress("film", len(true), len(true))

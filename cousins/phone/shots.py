@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy as np
 from numpy.typing import NDArray
 
 from cousins.types import Array, Intrinsics
+
+
+# ARKit's world, y up: the model's turned by -90 degrees about x.
+Y_UP = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+Z_UP = np.eye(4)
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Rig:
 
 @dataclass(frozen=True)
 class Shot:
-    """One frame. pose: (4, 4) capture_from_camera as tracked, of the depth camera, y up.
+    """One frame. pose: (4, 4) capture_from_camera as tracked, of the depth camera.
 
     depth: (h, w) mm, 0 unknown; confidence: (h, w) 0..2; colour: (H, W, 3) RGB, or None in every
     shot of a film without pictures. A shot that is `dropped` has a picture, since a video goes on,
@@ -46,11 +52,13 @@ class Layout:
     field_of_view: of its usual device, horizontal, degrees. rig: its cameras for a field of view
     given as a camera of the colour picture's size, and the depth image's (width, height).
     write: takes an empty folder, the rig, frames a second, and the shots in order.
+    capture_from_world: (4, 4) the layout's own world, from the model's: ARKit's unless said.
     """
 
     field_of_view: float
     rig: Callable[[Intrinsics, tuple[int, int]], Rig]
     write: Callable[[Path, Rig, float, Iterable[Shot]], None]
+    capture_from_world: Array = field(default_factory=Y_UP.copy)
 
 
 def write_png(file: Path, image: NDArray[Any]) -> None:

@@ -6,7 +6,7 @@ All lengths are in metres, masses in kilograms, and z is up.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,15 @@ class TrueObject:
 
 @dataclass(frozen=True)
 class Truth:
-    """What a perfect scan would find. support_height: of the surface under the objects, if any."""
+    """What a perfect scan would find. support_height: of the surface under the objects, if any.
+
+    capture_from_world: (4, 4) the capture's own world from the truth's; ARKit's where the truth
+    does not say.
+    """
 
     objects: tuple[TrueObject, ...]
     support_height: float | None
+    capture_from_world: Array = field(default_factory=CAPTURE_FROM_WORLD.copy)
 
 
 def load_truth(path: Path) -> Truth:
@@ -54,7 +59,11 @@ def load_truth(path: Path) -> Truth:
         path = beside
     try:
         data = json.loads(Path(path).read_text())
-        return Truth(tuple(map(_object, data["objects"])), _number(data["support_height"]))
+        return Truth(
+            tuple(map(_object, data["objects"])),
+            _number(data["support_height"]),
+            np.array(data.get("capture_from_world", CAPTURE_FROM_WORLD), float).reshape(4, 4),
+        )
     except OSError as error:
         raise CousinsError(
             f"{path}: cannot be read ({error.strerror}): give a NAME.truth.json, or a capture that"
@@ -96,7 +105,7 @@ def truth_of(capture: Path) -> Path | None:
 
 def in_pack(truth: Truth, world_from_capture: Array) -> tuple[Mesh, ...]:
     """The true meshes in the pack's world. world_from_capture: (4, 4), from the manifest."""
-    pose = np.asarray(world_from_capture) @ CAPTURE_FROM_WORLD
+    pose = np.asarray(world_from_capture) @ truth.capture_from_world
     return tuple(through(o.mesh, pose[:3, :3], pose[:3, 3]) for o in truth.objects)
 
 
