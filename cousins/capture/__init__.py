@@ -42,7 +42,9 @@ def readers() -> tuple[Reader, ...]:
     Raises PluginError for a package's reader that does not load or is none.
     """
     from cousins.capture.arkitscenes import ArkitScenes
+    from cousins.capture.cloud import PointCloud
     from cousins.capture.seven_scenes import SevenScenes
+    from cousins.capture.single import SingleImage
     from cousins.capture.stray import StrayScanner
     from cousins.capture.tum import TumRgbd
 
@@ -53,7 +55,8 @@ def readers() -> tuple[Reader, ...]:
                 f"plug-in {name!r} (cousins.captures) is no reader: it must be an object with"
                 " layout, missing(files) and __call__(files, lens); update or uninstall its package"
             )
-    return (StrayScanner(), SevenScenes(), ArkitScenes(), TumRgbd(), *others.values())
+    ours = StrayScanner(), SevenScenes(), ArkitScenes(), TumRgbd(), SingleImage(), PointCloud()
+    return (*ours, *others.values())
 
 
 def open_capture(

@@ -124,8 +124,8 @@ def film(
     beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         shots = _shots(raycast.stage(model, data), phone, true, progress)
+        turned = _capture_from_world(phone, true)
         layout(phone.layout).write(beside, phone.rig, phone.rate, shots)
-        turned = layout(phone.layout).capture_from_world
         text = json.dumps(truth(model, data) | {"capture_from_world": turned.tolist()})
         (beside.parent / f"{beside.name}.json").write_text(text)
         os.replace(f"{beside}.json", folder.parent / f"{folder.name}.truth.json")
@@ -141,6 +141,8 @@ def _check(phone: Phone) -> None:
     walk.check(phone.walk)
     if phone.frames < 1:
         raise UsageError(f"frames = {phone.frames}: a film needs at least one")
+    if phone.frames > 1 and layout(phone.layout).alone:
+        raise UsageError(f"frames = {phone.frames}: the layout {phone.layout!r} holds one")
     if not phone.rate > 0:
         raise UsageError(f"rate = {phone.rate:g}: a film needs some frames a second")
     if not 0 <= phone.missing < 1:
@@ -161,6 +163,12 @@ def _check(phone: Phone) -> None:
 def poses(phone: Phone, target: tuple[float, float, float]) -> Array:
     """(frames, 4, 4) true world_from_camera along the phone's walk around `target`."""
     return walk.viewpoints(phone.walk, target, phone.frames, phone.rate, _rng(phone, _WALK))
+
+
+def _capture_from_world(phone: Phone, true: Array) -> Array:
+    if layout(phone.layout).alone:
+        return np.linalg.inv(true[0])
+    return layout(phone.layout).capture_from_world
 
 
 def kept(phone: Phone) -> NDArray[np.bool_]:
@@ -188,7 +196,7 @@ def _shots(stage: raycast.Stage, phone: Phone, true: Array, progress: Progress) 
     gains = image.gains(exposure, phone.frames, phone.rate, _rng(phone, _GAIN))
     lamps = lamp_points(phone, true)
     depth_rng, grain_rng = _rng(phone, _DEPTH), _rng(phone, _GRAIN)
-    apart, turned = rig.colour_from_depth, layout(phone.layout).capture_from_world
+    apart, turned = rig.colour_from_depth, _capture_from_world(phone, true)
     eyes = true if apart is None else true @ np.linalg.inv(apart)
     for i, pose in enumerate(true):
         progress("film", i, len(true))

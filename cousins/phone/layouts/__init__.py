@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cousins.errors import UsageError
-from cousins.phone.layouts import arkitscenes, seven_scenes, stray, tum
+from cousins.phone.layouts import arkitscenes, seven_scenes, single, stray, tum
 from cousins.phone.shots import Layout
 
 LAYOUTS: dict[str, Layout] = {
@@ -11,6 +11,7 @@ LAYOUTS: dict[str, Layout] = {
     "7scenes": seven_scenes.LAYOUT,
     "arkitscenes": arkitscenes.LAYOUT,
     "tum": tum.LAYOUT,
+    "single": single.LAYOUT,
 }
 
 
