@@ -21,7 +21,7 @@ from cousins.segment.supports import inside
 from cousins.segment.world import World
 from cousins.shape.background import background
 from cousins.shape.convex import convex_hull
-from cousins.shape.coverage import Coverage
+from cousins.shape.coverage import ENOUGH, Coverage
 from cousins.shape.primitive import fit_primitive
 from cousins.shape.texture import Baker, matte, sharpness
 from cousins.types import Array, Asset, Camera, Frame, Mesh, Primitive, Scene
@@ -50,7 +50,7 @@ def bake_all(run: Run, world: World, shapes: list[Shape]) -> tuple[list[Mesh], l
 
     def make() -> dict[str, Any]:
         bakers = [Baker(s.mesh, s.segment.base) for s in shapes if pictured]
-        coverage = [Coverage(s.mesh) for s in shapes]
+        coverage = [Coverage(s.mesh, run.views(ENOUGH)) for s in shapes]
         drift = []
         for frame in run.frames("texture", run.every):
             depth = clean(frame, run.settings.max_range)

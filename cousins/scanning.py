@@ -102,6 +102,12 @@ class Run:
         return min(wanted, len(self.capture)) - 0.5
 
     @property
+    def least_observed(self) -> float:
+        """The share of an object's surface that must have been seen. One view shows at most half
+        of a convex thing, where a walk round it shows all but its foot."""
+        return self.settings.min_observed * (0.5 if len(self.capture) == 1 else 1.0)
+
+    @property
     def every(self) -> int:
         """Each how-manieth frame is used where not all are."""
         return -(-len(self.capture) // self.settings.most_frames)
@@ -220,7 +226,8 @@ def overview(run: Run) -> Surface:
 def find_world(run: Run) -> World:
     """Fuse coarsely; find up, supports and walls."""
     world = orient(run.capture, overview(run))
-    run.checks["up"] = world.up_source
+    run.checks["up"] = world.up.source
+    run.warnings += world.up.warnings
     run.checks["support_tilt_degrees"] = round(float(np.degrees(world.tilt)), 2)
     return world
 
@@ -359,7 +366,7 @@ def carve_all(run: Run, world: World, segments: list[Segment]) -> list[Shape]:
         where = f"the thing at {s.points.mean(0).round(2).tolist()} on {s.support.name}"
         observed = float(arrays.get(f"{i}_observed", 0.0))
         size = np.ptp(arrays.get(f"{i}_vertices", np.zeros((1, 3))), axis=0).max()
-        closed.append(observed >= run.settings.min_observed and size >= run.settings.min_size)
+        closed.append(observed >= run.least_observed and size >= run.settings.min_size)
         if f"{i}_error" in arrays:
             run.film_again(3.0, f"{where} is left in the background: {arrays[f'{i}_error']}")
         elif size < run.settings.min_size:

@@ -22,6 +22,8 @@ NAMES = {
     "polycam": "polycam",
     "nerfcapture": "nerfcapture",
     "nerfstudio": "nerfstudio",
+    "arkitscenes": "arkitscenes",
+    "tum": "tum-rgbd",
 }
 NEEDS = {"record3d": "imagecodecs"}  # packages of an extra
 TELLS_GAPS = ("record3d-exr",)  # where a frame that was dropped still has a pose
@@ -40,12 +42,12 @@ def table():
     return compile_model(*build(table_scene()))
 
 
-def points(frame, name):
+def points(frame, capture_from_world):
     """What a frame sees, in the model's world."""
     k, z = frame.depth_intrinsics, frame.depth.astype(float)
     v, u = np.nonzero((z > 0) & (z < 1.2))
     local = np.stack([(u - k.cx) / k.fx, (v - k.cy) / k.fy, np.ones(len(u))], 1) * z[v, u, None]
-    pose = np.linalg.inv(LAYOUTS[name].capture_from_world) @ frame.world_from_camera
+    pose = np.linalg.inv(capture_from_world) @ frame.world_from_camera
     return local @ pose[:3, :3].T + pose[:3, 3]
 
 
@@ -57,12 +59,12 @@ def test_a_layout_is_read_back_with_the_points_where_they_were(table, tmp_path, 
     assert not capture.warnings
     model_data = mujoco.MjData(table)
     mujoco.mj_forward(table, model_data)
-    box = next(o for o in json.loads((tmp_path / "film.truth.json").read_text())["objects"]
-               if o["name"] == "box_1")  # fmt: skip
+    truth = json.loads((tmp_path / "film.truth.json").read_text())
+    box = next(o for o in truth["objects"] if o["name"] == "box_1")
     low, high = np.array(box["bounds"])
     on_table = on_top = 0
     for frame in capture.frames():
-        found = points(frame, name)
+        found = points(frame, truth["capture_from_world"])
         inside = ((found[:, :2] > low[:2] + 0.01) & (found[:, :2] < high[:2] - 0.01)).all(1)
         assert np.abs(found[inside, 2] - high[2]).max(initial=0) < 1.5e-3
         on_top += inside.sum()
@@ -72,6 +74,22 @@ def test_a_layout_is_read_back_with_the_points_where_they_were(table, tmp_path, 
         assert np.abs(np.median(found[beside, 2]) - TABLE) < 5e-4
     assert on_top > 300
     assert on_table > 3000
+
+
+def test_a_single_image_is_read_back_in_its_cameras_axes(table, tmp_path):
+    phone = Phone(layout="single", **PERFECT | {"frames": 1})
+    (frame,) = open_capture(film(table, tmp_path / "film", phone)).frames()
+    assert np.array_equal(frame.world_from_camera, np.eye(4))
+    assert frame.colour is not None
+    truth = json.loads((tmp_path / "film.truth.json").read_text())
+    found = points(frame, truth["capture_from_world"])
+    level = found[np.abs(found[:, 2] - TABLE) < 0.01, 2]
+    assert len(level) > 3000
+    assert np.abs(np.median(level) - TABLE) < 5e-4
+    bare = film(table, tmp_path / "bare", Phone(**vars(phone) | {"coloured": False}))
+    assert next(open_capture(bare).frames()).colour is None
+    with pytest.raises(UsageError, match="holds one"):
+        film(table, tmp_path / "many", Phone(layout="single", **PERFECT))
 
 
 def test_the_kinects_colours_are_seen_from_its_colour_camera(tmp_path):

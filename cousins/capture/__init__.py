@@ -41,6 +41,8 @@ def readers() -> tuple[Reader, ...]:
 
     Raises PluginError for a package's reader that does not load or is none.
     """
+    from cousins.capture.arkitscenes import ArkitScenes
+    from cousins.capture.cloud import PointCloud
     from cousins.capture.nerfcapture import NeRFCapture
     from cousins.capture.nerfstudio import Nerfstudio
     from cousins.capture.photos import PhotoFolder, VideoFile
@@ -48,7 +50,9 @@ def readers() -> tuple[Reader, ...]:
     from cousins.capture.record3d import Record3D
     from cousins.capture.record3d_exr import Record3DExr
     from cousins.capture.seven_scenes import SevenScenes
+    from cousins.capture.single import SingleImage
     from cousins.capture.stray import StrayScanner
+    from cousins.capture.tum import TumRgbd
 
     others = plugins.load("cousins.captures")
     for name, other in others.items():
@@ -65,6 +69,10 @@ def readers() -> tuple[Reader, ...]:
         Polycam(),
         NeRFCapture(),
         Nerfstudio(),
+        ArkitScenes(),
+        TumRgbd(),
+        SingleImage(),
+        PointCloud(),
         *others.values(),
         # Last: other layouts hold photos and videos as well.
         PhotoFolder(),

@@ -68,7 +68,7 @@ def _bad_pose(name: str, reason: str) -> CaptureError:
 def pose_warnings(poses: Array, names: Sequence[str]) -> tuple[str, ...]:
     """What is odd about a path of (n, 4, 4) poses though each pose is sound."""
     if len(poses) < 2:
-        return ()
+        return (f"{names[0]}: one view: what it does not show of the objects is a guess",)
     steps = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1)
     warnings = []
     jumps = np.flatnonzero((steps > JUMP) & (steps > JUMP_RATIO * np.median(steps)))

@@ -129,7 +129,7 @@ def film(
     try:
         shots = _shots(raycast.stage(model, data), phone, true, reach, progress)
         layout(phone.layout).write(beside, phone.rig, phone.rate, shots)
-        turned = layout(phone.layout).capture_from_world
+        turned = _capture_from_world(phone, true)
         text = json.dumps(truth(model, data) | {"capture_from_world": turned.tolist()})
         (beside.parent / f"{beside.name}.json").write_text(text)
         os.replace(f"{beside}.json", folder.parent / f"{folder.name}.truth.json")
@@ -145,6 +145,8 @@ def _check(phone: Phone) -> None:
     walk.check(phone.walk)
     if phone.frames < 1:
         raise UsageError(f"frames = {phone.frames}: a film needs at least one")
+    if phone.frames > 1 and layout(phone.layout).alone:
+        raise UsageError(f"frames = {phone.frames}: the layout {phone.layout!r} holds one")
     if not phone.rate > 0:
         raise UsageError(f"rate = {phone.rate:g}: a film needs some frames a second")
     if not 0 <= phone.missing < 1:
@@ -167,6 +169,12 @@ def _check(phone: Phone) -> None:
 def poses(phone: Phone, target: tuple[float, float, float]) -> Array:
     """(frames, 4, 4) true world_from_camera along the phone's walk around `target`."""
     return walk.viewpoints(phone.walk, target, phone.frames, phone.rate, _rng(phone, _WALK))
+
+
+def _capture_from_world(phone: Phone, true: Array) -> Array:
+    if layout(phone.layout).alone:
+        return np.linalg.inv(true[0])
+    return layout(phone.layout).capture_from_world
 
 
 def kept(phone: Phone) -> NDArray[np.bool_]:
@@ -196,7 +204,7 @@ def _shots(
     gains = image.gains(exposure, phone.frames, phone.rate, _rng(phone, _GAIN))
     lamps = lamp_points(phone, true)
     depth_rng, grain_rng = _rng(phone, _DEPTH), _rng(phone, _GRAIN)
-    apart, turned = rig.colour_from_depth, layout(phone.layout).capture_from_world
+    apart, turned = rig.colour_from_depth, _capture_from_world(phone, true)
     eyes = true if apart is None else true @ np.linalg.inv(apart)
     skin = hands.arm()
     normals = raycast.corner_normals(skin)

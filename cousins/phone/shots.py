@@ -52,12 +52,14 @@ class Layout:
     given as a camera of the colour picture's size, and the depth image's (width, height).
     write: takes an empty folder, the rig, frames a second, and the shots in order.
     capture_from_world: (4, 4) the layout's own world, from the model's: ARKit's unless said.
+    alone: it holds one image, in a world that is the camera's own.
     """
 
     field_of_view: float
     rig: Callable[[Intrinsics, tuple[int, int]], Rig]
     write: Callable[[Path, Rig, float, Iterable[Shot]], None]
     capture_from_world: Array = field(default_factory=Y_UP.copy)
+    alone: bool = False
 
 
 def write_png(file: Path, image: NDArray[Any]) -> None:

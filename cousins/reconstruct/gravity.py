@@ -12,11 +12,19 @@ from cousins.types import Array
 def estimate_up(surface: Surface, poses: Array) -> Array:
     """(3,) the world's up: the normal of the room's horizontal surfaces.
 
-    The mean of the cameras' own up starts it; normals within a cone about it, which narrows,
-    vote for the next. Raises ScanError where too little of the surface is horizontal.
+    The mean of the cameras' own up starts it. Raises ScanError where too little of the surface is
+    horizontal.
     """
-    up = -poses[:, :3, 1].mean(0)
-    up = up / np.linalg.norm(up)
+    return level(surface, -poses[:, :3, 1].mean(0))
+
+
+def level(surface: Surface, start: Array) -> Array:
+    """(3,) the normal, near `start` (3,), of most of the surface.
+
+    Normals within a cone about the last, which narrows, vote for the next. Raises ScanError where
+    there are too few.
+    """
+    up = start / max(float(np.linalg.norm(start)), 1e-9)
     for degrees in (45, 30, 20, 12, 8, 5, 3, 3):
         near = surface.normals @ up > np.cos(np.radians(degrees))
         if near.sum() < 200:

@@ -9,10 +9,11 @@ import numpy as np
 
 from cousins.errors import ScanError
 from cousins.reconstruct.depth import transform
-from cousins.reconstruct.gravity import estimate_up, rotation_to_z
+from cousins.reconstruct.gravity import rotation_to_z
 from cousins.reconstruct.tsdf import Surface
 from cousins.segment.geometric import fit_ground
 from cousins.segment.supports import Supports, find_walls, inside
+from cousins.segment.upright import Upright, upright
 from cousins.types import Array, Capture, Support, Wall
 
 MAX_TILT = np.radians(2.5)  # of a table against gravity; more is a fault of the fit
@@ -20,14 +21,15 @@ MAX_TILT = np.radians(2.5)  # of a table against gravity; more is a fault of the
 
 @dataclass(frozen=True)
 class World:
-    """The room in the pack's world. surface: the coarse one. tilt: of the main support, rad."""
+    """The room in the pack's world. surface: the coarse one. tilt: of the main support, rad.
+    up: as it was found."""
 
     world_from_capture: Array
     surface: Surface
     supports: tuple[Support, ...]
     walls: tuple[Wall, ...]
     tilt: float
-    up_source: str
+    up: Upright
 
 
 def orient(capture: Capture, coarse: Surface) -> World:
@@ -40,10 +42,9 @@ def orient(capture: Capture, coarse: Surface) -> World:
             f"{capture.path}: depth and poses do not add up to a surface; film more slowly, "
             "0.5 to 2 m away, with overlap"
         )
-    source = "the layout's world" if capture.up is not None else "planes and the camera's up"
-    up = capture.up if capture.up is not None else estimate_up(coarse, capture.poses)
+    up = upright(capture, coarse)
     pose = np.eye(4)
-    pose[:3, :3] = rotation_to_z(up)
+    pose[:3, :3] = rotation_to_z(up.direction)
     surface, tilt = moved(coarse, pose), 0.0
     supports = _supports(capture, surface, pose)
     # Level twice: the first plane was found with a tilt that smears its layer.
@@ -66,7 +67,7 @@ def orient(capture: Capture, coarse: Surface) -> World:
         replace(s, height=s.height + shift[2, 3], polygon=s.polygon + shift[:2, 3])
         for s in supports
     )
-    return World(pose, surface, supports, find_walls(surface), tilt, source)
+    return World(pose, surface, supports, find_walls(surface), tilt, up)
 
 
 def _looked_at(poses: Array, support: Support) -> Array:

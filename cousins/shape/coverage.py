@@ -20,10 +20,12 @@ class Coverage:
     """Counts in how many frames each face of one mesh (in the world) was seen. Mutable: frames are
     added one by one.
 
+    enough: frames that make a face seen: fewer in a capture that has no more.
     seen (m,): frames with depth on the face. blank (m,): frames that looked at it and got none.
     """
 
     mesh: Mesh
+    enough: float = ENOUGH
     seen: NDArray[np.int32] = field(init=False)
     blank: NDArray[np.int32] = field(init=False)
     _centres: Array = field(init=False)
@@ -70,7 +72,7 @@ class Coverage:
     def unseen(self) -> float:
         """Share of the surface, but for the face that it stands on, that too few frames saw."""
         outer = ~self._underside()
-        return self._share(outer & (self.seen < ENOUGH), outer)
+        return self._share(outer & (self.seen < self.enough), outer)
 
     @property
     def missing(self) -> float:
@@ -81,7 +83,7 @@ class Coverage:
 
     def side(self, eye: Array) -> str:
         """The side that most of the unseen surface faces, as seen from a point (3,)."""
-        hidden = (self.seen < ENOUGH) & ~self._underside()
+        hidden = (self.seen < self.enough) & ~self._underside()
         way = (self._normals * (self.areas * hidden)[:, None]).sum(0)
         out = self._centres.mean(0) - eye
         ahead = np.array([out[0], out[1], 0.0]) / max(float(np.hypot(*out[:2])), 1e-9)

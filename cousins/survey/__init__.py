@@ -23,6 +23,7 @@ from cousins.progress import Progress, silent
 from cousins.reconstruct.gravity import rotation_to_z
 from cousins.reconstruct.poses import Refine
 from cousins.segment.supports import inside
+from cousins.segment.upright import Upright
 from cousins.segment.world import World, main_support, moved, orient
 from cousins.survey import around
 from cousins.survey.around import Seen, Way
@@ -165,7 +166,7 @@ def _upright(capture: Capture, surface: Any) -> World:
     pose = np.eye(4)
     pose[:3, :3] = rotation_to_z(up)
     source = "the layout's world" if capture.up is not None else "the camera's up"
-    return World(pose, moved(surface, pose), (), (), 0.0, source)
+    return World(pose, moved(surface, pose), (), (), 0.0, Upright(up, source))
 
 
 def _middle(world: World) -> Array:
@@ -226,7 +227,7 @@ def _numbers(f: Findings) -> Survey:
         frames_apart_mm=refined or None,
         frames_apart_after_refinement_mm=f.checks.get("frames_apart_after_refinement_mm") or None,
         pose_drift_mm=f.checks.get("pose_drift_mm") if refined else None,
-        up=f.world.up_source,
+        up=f.world.up.source,
         support_tilt_degrees=round(float(np.degrees(f.world.tilt)), 2) if not f.fault else None,
         supports=tuple(
             {"name": s.name, "kind": s.kind, "height": round(s.height, 2),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cousins.errors import UsageError
 from cousins.phone.layouts import (
+    arkitscenes,
     nerfcapture,
     nerfstudio,
     photos,
@@ -11,7 +12,9 @@ from cousins.phone.layouts import (
     record3d,
     record3d_exr,
     seven_scenes,
+    single,
     stray,
+    tum,
 )
 from cousins.phone.shots import Layout
 
@@ -25,6 +28,9 @@ LAYOUTS: dict[str, Layout] = {
     "polycam": polycam.LAYOUT,
     "nerfcapture": nerfcapture.LAYOUT,
     "nerfstudio": nerfstudio.LAYOUT,
+    "arkitscenes": arkitscenes.LAYOUT,
+    "tum": tum.LAYOUT,
+    "single": single.LAYOUT,
 }
 
 
