@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cousins.errors import MissingDependencyError, ScanError
+from cousins.native import explain
 from cousins.photos.pairs import pairs
 from cousins.photos.pick import FEWEST, Picked
 from cousins.progress import Progress, silent
@@ -200,12 +202,13 @@ def undistorted(
 
 def _pycolmap() -> Any:
     try:
-        import pycolmap
-    except ImportError as error:
+        return import_module("pycolmap")
+    except ModuleNotFoundError as error:
         raise MissingDependencyError(
             'photos and videos need pycolmap: pip install "cousins[photos]"'
         ) from error
-    return pycolmap
+    except ImportError as error:
+        raise explain(error, "pycolmap") from error
 
 
 @contextmanager
