@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cousins.errors import MissingDependencyError, ScanError
+from cousins.native import explain
 from cousins.photos.pairs import pairs
 from cousins.photos.pick import FEWEST, Picked
 from cousins.progress import Progress, silent
@@ -31,6 +33,7 @@ HOW_TO_FILM = (
     " one picture to the next, and with something patterned (a newspaper, a cloth) under plain ones"
 )
 UNIT = "no unit: the pictures alone do not tell their scale"
+CENTRE = 30  # pictures from which on the lens' centre is estimated; fewer lead it astray
 _BATCH = 64  # pairs between two words of progress
 _Picture = NDArray[np.uint8]
 
@@ -103,7 +106,8 @@ class Solve:
             model = pycolmap.triangulate_points(given, file, work, work, options=options)
             progress("triangulate", 1, 1)
             return model
-        return _mapped(pycolmap, file, work, options, len(picked.chosen), progress)
+        model = _mapped(pycolmap, file, work, options, len(picked.chosen), progress)
+        return None if model is None else _adjusted(pycolmap, model, known)
 
     def _features(
         self, pycolmap: Any, photos: Photos, picked: Picked, file: Path, progress: Progress
@@ -198,19 +202,20 @@ def undistorted(
 
 def _pycolmap() -> Any:
     try:
-        import pycolmap
-    except ImportError as error:
+        return import_module("pycolmap")
+    except ModuleNotFoundError as error:
         raise MissingDependencyError(
             'photos and videos need pycolmap: pip install "cousins[photos]"'
         ) from error
-    return pycolmap
+    except ImportError as error:
+        raise explain(error, "pycolmap") from error
 
 
 @contextmanager
 def _quiet(pycolmap: Any, log: Path) -> Iterator[None]:
     """What pycolmap tells goes to a file."""
     logging = pycolmap.logging
-    names = ("logtostderr", "alsologtostderr", "stderrthreshold")
+    names = ("logtostderr", "alsologtostderr", "stderrthreshold", "minloglevel")
     before = {name: getattr(logging, name) for name in names}
     logging.logtostderr = logging.alsologtostderr = False
     logging.stderrthreshold = 4  # above FATAL: those come as exceptions
@@ -236,8 +241,8 @@ def _camera(pycolmap: Any, photos: Photos) -> Any:
         return known
     # 1.2 sides: a view of 45 degrees, between a phone's wide and tele cameras.
     focal = photos.focal or 1.2 * max(width, height)
-    params = [focal, width / 2, height / 2, 0.0]
-    guess = pycolmap.Camera(model="SIMPLE_RADIAL", width=width, height=height, params=params)
+    params = [focal, width / 2, height / 2, 0.0, 0.0]
+    guess = pycolmap.Camera(model="RADIAL", width=width, height=height, params=params)
     guess.has_prior_focal_length = photos.focal is not None
     return guess
 
@@ -304,6 +309,23 @@ def _mapped(
     progress("place cameras", total, total)
     # Of two that are equally large the first, which pycolmap began with the best pair.
     return max(models.values(), key=lambda m: m.num_reg_images(), default=None)
+
+
+def _adjusted(pycolmap: Any, model: Any, known: bool) -> Any:
+    """All cameras and points adjusted once more, with Cauchy's loss: what is matched wrongly by a
+    pixel or two is not outside pycolmap's limits, and pulled the cameras by half of their error."""
+    options = pycolmap.BundleAdjustmentOptions()
+    options.refine_focal_length = options.refine_extra_params = not known
+    options.refine_principal_point = not known and model.num_reg_images() >= CENTRE
+    options.print_summary = False
+    options.ceres.solver_options.num_threads = 1
+    options.ceres.loss_function_type = pycolmap.LossFunctionType.CAUCHY
+    logging = pycolmap.logging
+    logging.minloglevel = 2  # errors: this call says what it does on stderr, whatever is set
+    pycolmap.bundle_adjustment(model, options)
+    logging.minloglevel, logging.alsologtostderr = 0, False
+    model.update_point_3d_errors()
+    return model
 
 
 def _views(photos: Photos, picked: Picked, model: Any, names: list[str]) -> Views:
