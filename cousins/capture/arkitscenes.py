@@ -104,7 +104,8 @@ def _path(files: Files) -> tuple[Array, Array]:
     camera_from_world = np.tile(np.eye(4), (len(rows), 1, 1))
     camera_from_world[:, :3, :3] = Rotation.from_rotvec(rows[:, 1:4]).as_matrix()
     camera_from_world[:, :3, 3] = rows[:, 4:]
-    return rows[:, 0], quality.check_poses(np.linalg.inv(camera_from_world), places)
+    poses = np.asarray(np.linalg.inv(camera_from_world), float)
+    return rows[:, 0], quality.check_poses(poses, places)
 
 
 def _camera(files: Files, name: str) -> Intrinsics:
