@@ -113,3 +113,20 @@ def test_the_world_comes_out_the_same_from_a_wrong_up(degrees):
     assert rotation_to_z(wrong.world_from_capture[:3, :3].T @ Z).trace() > 2.9999
     assert wrong.up.warnings
     assert not right.up.warnings
+
+
+@pytest.mark.parametrize("pitch", [15.0, 40.0, 70.0])
+@pytest.mark.parametrize("stated", [None, Z, leaning(10, 50)])
+def test_one_view_tells_up_by_its_points_and_not_by_its_normals(pitch, stated):
+    """These err by ten degrees in one frame, and more than 45 may lie between a table's up and
+    that of a camera which looks down on it."""
+    rng = np.random.default_rng(3)
+    bent = TABLE_ALONE.normals + 0.17 * rng.standard_normal(TABLE_ALONE.normals.shape)
+    bent /= np.linalg.norm(bent, axis=1, keepdims=True)
+    rough = TABLE_ALONE.vertices + 0.002 * rng.standard_normal(bent.shape)
+    surface = replace(TABLE_ALONE, normals=bent, vertices=rough)
+    poses = around((0, 0, TABLE), 1, 1.0, (pitch,))[:1]
+    told = replace(capture(stated, views=1), poses=poses)
+    found = upright(told, surface)
+    assert off(found.direction) < 0.3
+    assert bool(found.warnings) == (stated is not None and stated is not Z)

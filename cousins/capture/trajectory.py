@@ -64,8 +64,10 @@ def interpolated(
     within = np.clip(wanted, times[0], times[-1])
     for axis in range(3):
         out[:, axis, 3] = np.interp(within, times, poses[:, axis, 3])
-    turns = Rotation.from_matrix(poses[:, :3, :3])
-    out[:, :3, :3] = Slerp(times, turns)(within).as_matrix() if len(times) > 1 else poses[0, :3, :3]
+    out[:, :3, :3] = poses[0, :3, :3]
+    if len(times) > 1:
+        path = Slerp(times, Rotation.from_matrix(poses[:, :3, :3]))
+        out[:, :3, :3] = path(within).as_matrix()
     return out, known
 
 

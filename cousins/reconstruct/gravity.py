@@ -8,6 +8,10 @@ from cousins.errors import ScanError
 from cousins.reconstruct.tsdf import Surface
 from cousins.types import Array
 
+NONE = "no horizontal surface was seen: film a table, a floor or a shelf from above"
+BAND = 0.015  # m, half the thickness of a plane's layer in one frame
+BENT = np.cos(np.radians(35))  # of a plane's normal and those of one frame that lie in it
+
 
 def estimate_up(surface: Surface, poses: Array) -> Array:
     """(3,) the world's up: the normal of the room's horizontal surfaces.
@@ -28,12 +32,59 @@ def level(surface: Surface, start: Array) -> Array:
     for degrees in (45, 30, 20, 12, 8, 5, 3, 3):
         near = surface.normals @ up > np.cos(np.radians(degrees))
         if near.sum() < 200:
-            raise ScanError(
-                "no horizontal surface was seen: film a table, a floor or a shelf from above"
-            )
+            raise ScanError(NONE)
         # The mode of the votes and not their mean: a cone of 45 degrees holds much else.
         up = _mode(surface.normals[near], np.radians(max(3, degrees / 4)))
     return up
+
+
+def largest_plane(surface: Surface, area: Array, start: Array) -> Array:
+    """(3,) the normal, within 45 degrees of `start` (3,), of the plane that most of the surface
+    lies in; by its points, for one frame's normals err by ten degrees.
+
+    area (n,): of the vertices. RANSAC (Fischler and Bolles 1981). Raises ScanError where there is
+    none.
+    """
+    start = start / max(float(np.linalg.norm(start)), 1e-9)
+    facing = surface.normals @ start > np.cos(np.radians(60))
+    points, normals, area = surface.vertices[facing], surface.normals[facing], area[facing]
+    if len(points) < 200:
+        raise ScanError(NONE)
+    rng = np.random.default_rng(0)
+    corner = points[rng.choice(len(points), (600, 3), p=area / area.sum())]
+    tried = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    tried /= np.maximum(np.linalg.norm(tried, axis=1, keepdims=True), 1e-12)
+    tried *= np.where(tried @ start > 0, 1.0, -1.0)[:, None]
+
+    def on(normal: Array, point: Array) -> np.ndarray:
+        return (np.abs((points - point) @ normal) < BAND) & (normals @ normal > BENT)
+
+    best, normal = np.zeros(len(points), bool), start
+    for one, point in zip(tried, corner[:, 0], strict=True):
+        if one @ start > np.cos(np.radians(45)):
+            found = on(one, point)
+            if area[found].sum() > area[best].sum():
+                best, normal = found, one
+    if best.sum() < 200:
+        raise ScanError(NONE)
+    for _ in range(3):
+        weight = area[best]
+        centre = np.average(points[best], axis=0, weights=weight)
+        off = points[best] - centre
+        axis = np.linalg.eigh((off * weight[:, None]).T @ off)[1][:, 0]
+        normal = axis if axis @ normal > 0 else -axis
+        best = on(normal, centre)
+    return normal
+
+
+def layer(surface: Surface, area: Array, normal: Array) -> float:
+    """The area, m², of the largest plane level with `normal` (3,), by its points."""
+    facing = surface.normals @ normal > BENT
+    height = surface.vertices[facing] @ normal
+    if not len(height):
+        return 0.0
+    votes = np.bincount(((height - height.min()) / BAND).astype(int), area[facing])
+    return float((votes + np.append(votes[1:], 0.0)).max())
 
 
 def _mode(normals: Array, width: float) -> Array:

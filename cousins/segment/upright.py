@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cousins.errors import ScanError
-from cousins.reconstruct.gravity import estimate_up, level
+from cousins.reconstruct.gravity import NONE, largest_plane, layer, level
 from cousins.reconstruct.tsdf import Surface
 from cousins.segment.supports import Supports, vertex_areas
 from cousins.types import Array, Capture
@@ -37,6 +37,36 @@ class _Plane:
     steady: float
 
 
+@dataclass(frozen=True)
+class _Planes:
+    """What planes a surface has. area (n,): of its vertices. poses (k, 4, 4): the cameras'."""
+
+    surface: Surface
+    area: Array
+    poses: Array
+
+    @property
+    def single(self) -> bool:
+        """Whether all comes from one frame, whose normals are too noisy to go by."""
+        return len(self.poses) == 1
+
+    def level_with(self, normal: Array) -> _Plane:
+        if self.single:
+            return _Plane(normal, layer(self.surface, self.area, normal), 1.0)
+        same = self.surface.normals @ normal > np.cos(LEVEL)
+        turned = np.einsum("nij,i->nj", self.poses[:, :3, :3], normal).mean(0)
+        return _Plane(normal, float(self.area[same].sum()), float(np.linalg.norm(turned)))
+
+    def near(self, start: Array) -> _Plane | None:
+        """The plane that most of the surface near a direction (3,) lies in, if there is any."""
+        try:
+            if self.single:
+                return self.level_with(largest_plane(self.surface, self.area, start))
+            return self.level_with(level(self.surface, start))
+        except ScanError:
+            return None
+
+
 def upright(capture: Capture, surface: Surface) -> Upright:
     """Up as the layout defines it, unless the planes clearly say otherwise; else as they say.
 
@@ -45,19 +75,13 @@ def upright(capture: Capture, surface: Surface) -> Upright:
     level, or where it was the cameras' turning axis, as up is of a person who walks round things,
     whichever way the phone is held. Raises ScanError where nothing tells.
     """
-    stated = capture.up
-    if stated is None:
-        return Upright(estimate_up(surface, capture.poses), "planes and the camera's up")
-    stated = stated / np.linalg.norm(stated)
-    area = vertex_areas(surface)
-
-    def plane(normal: Array) -> _Plane:
-        same = surface.normals @ normal > np.cos(LEVEL)
-        turned = np.einsum("nij,i->nj", capture.poses[:, :3, :3], normal)
-        return _Plane(normal, float(area[same].sum()), float(np.linalg.norm(turned.mean(0))))
-
-    own = plane(stated)
-    near, *others = (None if n is None else plane(n) for n in _normals(capture, surface, stated))
+    across, down, ahead = capture.poses[:, :3, :3].mean(0).T
+    planes = _Planes(surface, vertex_areas(surface), capture.poses)
+    if capture.up is None:
+        return Upright(_estimated(planes, across, down, ahead), "planes and the camera's up")
+    stated = capture.up / np.linalg.norm(capture.up)
+    own, near = planes.level_with(stated), planes.near(stated)
+    others = [planes.near(start) for start in (-down, down, across, -across, -ahead)]
     if near is None and not any(others):
         return Upright(stated, "the layout's world; no plane was seen to check it by")
     doubted = near is not None and own.area < RIVAL * near.area
@@ -79,17 +103,20 @@ def upright(capture: Capture, surface: Surface) -> Upright:
     return Upright(stated, f"the layout's world{off}")
 
 
-def _normals(capture: Capture, surface: Surface, stated: Array) -> list[Array | None]:
-    """The planes' normals nearest to the stated up, and to each way that a camera can be held."""
-    across, down = capture.poses[:, :3, 0].mean(0), capture.poses[:, :3, 1].mean(0)
-    back = -capture.poses[:, :3, 2].mean(0)
-    found: list[Array | None] = []
-    for start in (stated, -down, down, across, -across, back):
-        try:
-            found.append(level(surface, start))
-        except ScanError:
-            found.append(None)
-    return found
+def _estimated(planes: _Planes, across: Array, down: Array, ahead: Array) -> Array:
+    """Up where no layout tells: of a plane near to the cameras' own up, on the whole.
+
+    Round a table that is up itself; one camera looks down on it, by anything up to a right angle.
+    What is held sideways is thought of where nothing could stand on what was found.
+    """
+    first = planes.near(-down - ahead if planes.single else -down)
+    if first is not None and (not planes.single or first.area > Supports().min_area):
+        return first.normal
+    found = first, planes.near(across - ahead), planes.near(-across - ahead)
+    best = max((p for p in found if p), key=lambda p: p.area, default=None)
+    if best is None:
+        raise ScanError(NONE)
+    return best.normal
 
 
 def _against(stated: Array, normal: Array) -> Upright:
