@@ -17,7 +17,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import mujoco
@@ -27,11 +27,13 @@ from rich.console import Console
 from rich.table import Table
 
 from cousins import raycast
-from cousins.capture.photos import photos_of
+from cousins.capture import open_capture
 from cousins.household import scene
 from cousins.mesh import obj_text, png_bytes
 from cousins.phone import Phone, film, middle, poses, stand
-from cousins.photos import Pick, Solve, scaled
+from cousins.photos.pick import Pick
+from cousins.photos.scale import scaled
+from cousins.photos.solve import Solve
 from cousins.photos.tag import cells
 from cousins.types import Array, Mesh, Photos, Views
 
@@ -66,7 +68,7 @@ def main() -> None:
         folder = work / (name + f"-{arguments.finer}{'-plain' if arguments.no_cloth else ''}")
         if not folder.exists():
             film(model, folder, phone)
-        photos = photos_of(sorted(folder.glob("*.jpg")), folder)
+        photos = cast(Photos, open_capture(folder))
         results = [
             measured(replace(photos, camera=camera, ordered=ordered), true, work / "solve")
             for camera in (phone.camera, None)
