@@ -50,7 +50,7 @@ class Solve:
     """
 
     width: int = 1600
-    features: int = 4096
+    features: int = 2500
     every: int = 80
     alike: int = 20
     threads: int | None = None
@@ -215,7 +215,7 @@ def _pycolmap() -> Any:
 def _quiet(pycolmap: Any, log: Path) -> Iterator[None]:
     """What pycolmap tells goes to a file."""
     logging = pycolmap.logging
-    names = ("logtostderr", "alsologtostderr", "stderrthreshold", "minloglevel")
+    names = ("logtostderr", "alsologtostderr", "stderrthreshold")
     before = {name: getattr(logging, name) for name in names}
     logging.logtostderr = logging.alsologtostderr = False
     logging.stderrthreshold = 4  # above FATAL: those come as exceptions
@@ -320,10 +320,12 @@ def _adjusted(pycolmap: Any, model: Any, known: bool) -> Any:
     options.print_summary = False
     options.ceres.solver_options.num_threads = 1
     options.ceres.loss_function_type = pycolmap.LossFunctionType.CAUCHY
-    logging = pycolmap.logging
-    logging.minloglevel = 2  # errors: this call says what it does on stderr, whatever is set
-    pycolmap.bundle_adjustment(model, options)
-    logging.minloglevel, logging.alsologtostderr = 0, False
+    # pycolmap.bundle_adjustment is the same, and says what it does on stderr whatever is set.
+    config = pycolmap.BundleAdjustmentConfig()
+    for image in model.reg_image_ids():
+        config.add_image(image)
+    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    pycolmap.create_default_bundle_adjuster(options, config, model).solve()
     model.update_point_3d_errors()
     return model
 
