@@ -55,7 +55,8 @@ def train(arguments):
         "mixed-precision": str, "pipeline.model.camera-optimizer.mode": str,
         "pipeline.model.near-plane": float, "pipeline.model.num-nerf-samples-per-ray": int,
         "pipeline.datamanager.train-num-rays-per-batch": int,
-        "pipeline.model.implementation": str,
+        "pipeline.model.implementation": str, "pipeline.model.far-plane": float,
+        "pipeline.model.background-color": str, "pipeline.model.num-levels": int,
     }.items():  # fmt: skip
         parser.add_argument(f"--{name}", type=kind, required=True)
     parser.add_argument("--pipeline.model.num-proposal-samples-per-ray", type=int, nargs="+")
@@ -141,6 +142,8 @@ def export(arguments):
     assert given.normal_method == "open3d"
     if mode == "no export":
         sys.exit("✅ Done loading checkpoint\nRuntimeError: no points")
+    if mode == "no end":
+        time.sleep(600)
     told = json.loads((run / "dataparser_transforms.json").read_text())
     world = json.loads(Path(os.environ[WORLD]).read_text())
     rows, scale = told["transform"], told["scale"]

@@ -159,6 +159,7 @@ def test_a_training_that_was_cut_short_goes_on(program, monkeypatch):
         ("killed", "ns-train failed: out of memory"),
         ("disk", "ns-train failed: the disk is full"),
         ("no checkpoint", "without a checkpoint"),
+        ("no end", "ns-export did not end in 2 s"),
         ("no export", "ns-export failed: RuntimeError: no points"),
         ("no mesh", "wrote no mesh"),
         ("empty", "mesh is empty"),
@@ -168,6 +169,8 @@ def test_a_training_that_was_cut_short_goes_on(program, monkeypatch):
 )
 def test_a_failure_is_one_line_that_names_the_log(program, monkeypatch, mode, told):
     monkeypatch.setenv(fake.MODE, mode)
+    if mode == "no end":
+        monkeypatch.setattr(nerfstudio, "LIMIT", 2.0)
     with pytest.raises(ProgramError, match=told) as raised:
         surface(program)
     assert "\n" not in str(raised.value)
@@ -304,7 +307,7 @@ def test_the_real_program_makes_a_surface(tmp_path):
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 255, (8, CAMERA.height, CAMERA.width, 3), np.uint8)
     seen = Views(**{**vars(seen), "pictures": lambda: iter(noise)})
-    small = nerfstudio.Effort(20, 512, (32, 16, 16), 14, 96, 5_000)
+    small = nerfstudio.Effort(20, 512, (32, 16, 16), 8, 14, 96, 2_000)
     mesh = Nerfstudio(program.folder, effort=small)(seen, tmp_path)
     assert len(mesh.faces) > 100
     assert np.linalg.norm(mesh.vertices - TARGET, axis=1).max() < 2

@@ -39,6 +39,7 @@ LOG = "nerfstudio.log"
 GL_FROM_CV = np.diag([1.0, -1.0, -1.0, 1.0])  # its cameras look along -z, with y up
 MOST_BYTES = 2_000_000_000  # of a mesh file; Poisson at its depth makes 100 MB at most
 MOST_TEXT = 1_000_000
+LIMIT = 3600.0  # s for the surface: where no ray ends in the region, it looks for one for ever
 ANSWER = 120.0  # s for its Python to import torch, which a cold disk makes slow
 Device = Literal["cpu", "cuda"]
 
@@ -46,12 +47,13 @@ Device = Literal["cpu", "cuda"]
 @dataclass(frozen=True)
 class Effort:
     """What a device can afford. iterations, each of `rays` rays; samples along a ray: of the two
-    proposal networks, and of the field. table: entries of its hash tables, log2. width: pixels, of
-    the widest picture that is used. points: that the surface is made of."""
+    proposal networks, and of the field. levels: of its hash tables, of 2^table entries each.
+    width: pixels, of the widest picture that is used. points: that the surface is made of."""
 
     iterations: int
     rays: int
     samples: tuple[int, int, int]
+    levels: int
     table: int
     width: int
     points: int
@@ -61,9 +63,10 @@ class Effort:
 # samples, which suffice where nothing but a table is looked at, and tables whose entries are not
 # touched in vain at every step, 0.7 ms.
 EFFORTS: Mapping[Device, Effort] = {
-    "cuda": Effort(30_000, 4096, (256, 96, 48), 19, 1920, 1_000_000),
-    "cpu": Effort(1_000, 2048, (64, 32, 24), 17, 960, 400_000),
+    "cuda": Effort(30_000, 4096, (256, 96, 48), 16, 19, 1920, 1_000_000),
+    "cpu": Effort(3_000, 1024, (64, 32, 16), 12, 17, 960, 200_000),
 }
+BACKGROUND = 5.0  # times as far as the region reaches, in a room, is its furthest wall
 SETTLED = 1e-3  # learning rate that short trainings end at, a tenth of where they start
 WARM = 0.1  # share of a short training in which proposals come to be trusted
 
@@ -296,8 +299,12 @@ def _train(
         # The poses are solved already, and few iterations would only disturb them.
         "pipeline.model.camera-optimizer.mode": "off",
         "pipeline.model.near-plane": round(shown.near * scale, 4),
+        "pipeline.model.far-plane": round(BACKGROUND * shown.far * scale, 4),
+        # Before a background of its own choice a surface may stay half transparent for long.
+        "pipeline.model.background-color": "random",
         "pipeline.datamanager.train-num-rays-per-batch": effort.rays,
         "pipeline.model.num-nerf-samples-per-ray": last,
+        "pipeline.model.num-levels": effort.levels,
         "pipeline.model.log2-hashmap-size": effort.table,
     }
     if on == "cpu":
@@ -365,7 +372,7 @@ def _export(
                "--obb-center", "0", "0", "0", "--obb-rotation", "0", "0", "0",
                "--obb-scale", *box]  # fmt: skip
     progress("surface", 0, 1)
-    for _ in run(command, folder, log, _environment(on)):
+    for _ in run(command, folder, log, _environment(on), LIMIT):
         pass
     mesh = read_mesh(folder / "mesh" / "poisson_mesh.ply", log)
     undone = undo(made / "dataparser_transforms.json", mesh.vertices)

@@ -6,6 +6,8 @@ import os
 import re
 import signal
 import subprocess
+import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -26,14 +28,20 @@ _REASON = re.compile(r"^(?:[\w.]*(?:Error|Exception|Interrupt)\b.*|.*\berror:.*)
 
 
 def run(
-    command: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str]
+    command: Sequence[str],
+    folder: Path,
+    log: Path,
+    environment: Mapping[str, str],
+    limit: float | None = None,
 ) -> Iterator[str]:
     """Runs a program in `folder` and yields its lines; both its outputs are added to `log`.
 
     However the caller leaves (an interrupt included), the program and all that it started end.
-    Raises ProgramError, naming the log, where it cannot start or fails.
+    Raises ProgramError, naming the log, where it cannot start, fails, or takes more than `limit`
+    seconds.
     """
     name = Path(command[0]).name
+    began = time.monotonic()
     tail: deque[str] = deque(maxlen=TAIL)
     with log.open("ab") as kept:
         kept.write(f"$ {' '.join(command)}\n".encode())
@@ -44,7 +52,10 @@ def run(
                                      stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
         except OSError as error:
             raise ProgramError(f"{command[0]}: does not start: {error.strerror}") from None
+        timer = None if limit is None else threading.Timer(limit, _kill, (child.pid,))
         try:
+            if timer is not None:
+                timer.start()
             assert child.stdout is not None
             while raw := child.stdout.readline(LINE):
                 if kept.tell() < MOST_LOG:
@@ -55,9 +66,18 @@ def run(
                 yield line
             code = child.wait()
         finally:
+            if timer is not None:
+                timer.cancel()
             _end(child)
+    if limit is not None and code and time.monotonic() - began >= limit:
+        raise ProgramError(f"{name} did not end in {limit:.0f} s; its output is in {log}")
     if code:
         raise ProgramError(f"{name} failed: {_reason(code, tail)}; its output is in {log}")
+
+
+def _kill(group: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -66,7 +86,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         os.killpg(child.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             child.wait(PATIENCE)
-        os.killpg(child.pid, signal.SIGKILL)
+    _kill(child.pid)
     child.wait()
     if child.stdout is not None:
         child.stdout.close()
