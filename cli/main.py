@@ -24,6 +24,7 @@ from .render import render
 from .run import run
 from .scan import scan
 from .score import score
+from .tag import tag
 from .view import view
 
 app = typer.Typer(
@@ -34,7 +35,8 @@ app = typer.Typer(
 )
 # In the order of use. A verb's module imports what it works with inside its function, so that
 # `cousins --help` answers at once.
-for verb in (scan, augment, run, view, render, export, info, check, film, score, doctor, demo):
+VERBS = (scan, augment, run, view, render, export, info, check, tag, film, score, doctor, demo)
+for verb in VERBS:
     app.command()(verb)
 
 

@@ -105,6 +105,7 @@ class Photos:
     names: one for each picture, for messages. size: (width, height) of all of them.
     ordered: they follow one another in time, as a video's do.
     camera: of that size, without distortion, where the layout or the user gives it, else None.
+    focal: pixels, a first guess where there is no camera, such as EXIF's.
     poses: (n, 4, 4) world_from_camera, metres, where the phone tracked itself, else None.
     solved: the poses come from the pictures themselves and need no second solution.
     metric: the poses' unit is the metre. up: (3,) the world's up where the layout defines it.
@@ -118,6 +119,7 @@ class Photos:
     pictures: Callable[[], Iterator[NDArray[np.uint8]]] = field(repr=False, compare=False)
     ordered: bool = False
     camera: Intrinsics | None = None
+    focal: float | None = None
     poses: Array | None = None
     solved: bool = False
     metric: bool = True

@@ -8,7 +8,7 @@ import pytest
 
 from cousins.capture import open_capture
 from cousins.errors import UsageError
-from cousins.phone import CAPTURE_FROM_WORLD, LAYOUTS, Exposure, Noise, Phone, Walk, film, kept
+from cousins.phone import CAPTURE_FROM_WORLD, Exposure, Noise, Phone, Walk, film, kept
 from cousins.scene import build, compile_model
 from examples import TABLE, table_scene
 
@@ -31,7 +31,7 @@ def points(frame):
     return local @ pose[:3, :3].T + pose[:3, 3]
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_layout_is_read_back_with_the_points_where_they_were(table, tmp_path, name):
     capture = open_capture(film(table, tmp_path / "film", Phone(layout=name, **PERFECT)))
     assert capture.layout == NAMES[name]
@@ -87,7 +87,7 @@ def test_the_kinects_colours_are_seen_from_its_colour_camera(tmp_path):
             assert (red == (height[inside] > 0.003)).mean() > 0.985
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", NAMES)
 def test_missing_frames_are_missing_everywhere_and_read_back(table, tmp_path, name):
     settings = {**PERFECT, "frames": 12, "layout": name}
     phone = Phone(missing=0.3, **settings)
@@ -108,7 +108,7 @@ def test_missing_frames_are_missing_everywhere_and_read_back(table, tmp_path, na
             assert got.time == pytest.approx(want.time)
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", NAMES)
 def test_pictures_may_be_left_out_and_nothing_else_changes(table, tmp_path, name):
     settings = {**FAST, "frames": 4, "layout": name, "missing": 0.3}
     whole = open_capture(film(table, tmp_path / "whole", Phone(**settings)))

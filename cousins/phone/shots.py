@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cousins.errors import MissingDependencyError
 from cousins.types import Array, Intrinsics
 
 
@@ -59,3 +60,19 @@ def write_png(file: Path, image: NDArray[Any]) -> None:
 
     data = image if image.ndim == 2 else image[:, :, ::-1]
     file.write_bytes(cv2.imencode(".png", data)[1].tobytes())
+
+
+def open_video(file: Path, camera: Intrinsics, rate: float) -> Any:
+    """OpenCV's writer of an MPEG-4 video of the camera's size.
+
+    Raises MissingDependencyError where this OpenCV has none.
+    """
+    import cv2
+
+    size = camera.width, camera.height
+    video = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
+    if not video.isOpened():
+        raise MissingDependencyError(
+            "this OpenCV cannot write mp4 video: pip install opencv-python-headless"
+        )
+    return video

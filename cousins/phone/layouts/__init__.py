@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from cousins.errors import UsageError
-from cousins.phone.layouts import seven_scenes, stray
+from cousins.phone.layouts import photos, seven_scenes, stray
 from cousins.phone.shots import Layout
 
-LAYOUTS: dict[str, Layout] = {"stray": stray.LAYOUT, "7scenes": seven_scenes.LAYOUT}
+LAYOUTS: dict[str, Layout] = {
+    "stray": stray.LAYOUT,
+    "7scenes": seven_scenes.LAYOUT,
+    "photos": photos.PHOTOS,
+    "video": photos.MOVIE,
+}
 
 
 def layout(name: str) -> Layout:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cousins.capture.stray import VIDEO_WIDTH
-from cousins.errors import MissingDependencyError
 from cousins.mesh import quaternion_from_matrix
-from cousins.phone.shots import Layout, Rig, Shot, write_png
+from cousins.phone.shots import Layout, Rig, Shot, open_video, write_png
 from cousins.types import Intrinsics
 
 HEADER = "timestamp, frame, x, y, z, qx, qy, qz, qw"
@@ -35,7 +33,7 @@ def write(folder: Path, rig: Rig, rate: float, shots: Iterable[Shot]) -> None:
     try:
         for shot in shots:
             if shot.colour is not None:
-                video = video or _video(folder / "rgb.mp4", rig.colour, rate)
+                video = video or open_video(folder / "rgb.mp4", rig.colour, rate)
                 video.write(cv2.cvtColor(shot.colour, cv2.COLOR_RGB2BGR))
             if shot.dropped:
                 continue
@@ -51,18 +49,6 @@ def write(folder: Path, rig: Rig, rate: float, shots: Iterable[Shot]) -> None:
     camera = rig.colour if video else rig.depth.scaled(VIDEO_WIDTH, round(VIDEO_WIDTH * h / w))
     np.savetxt(folder / "camera_matrix.csv", camera.matrix, delimiter=",")
     (folder / "odometry.csv").write_text("\n".join(lines) + "\n")
-
-
-def _video(file: Path, camera: Intrinsics, rate: float) -> Any:
-    import cv2
-
-    size = camera.width, camera.height
-    video = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
-    if not video.isOpened():
-        raise MissingDependencyError(
-            "this OpenCV cannot write mp4 video: pip install opencv-python-headless"
-        )
-    return video
 
 
 LAYOUT = Layout(field_of_view=63.8, rig=rig, write=write)  # an iPhone's wide camera, in video
