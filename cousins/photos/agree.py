@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cousins.photos.sweep import Levels, Picture, way
+from cousins.photos.sweep import Levels, Picture, Way
 
 
 def borne_out(
@@ -29,7 +29,7 @@ def borne_out(
     through = np.zeros(depth.shape, np.int16)
     total = np.ones_like(depth)
     for other, theirs in others:
-        u, v, farther = way(own, other).pixels(inverse)
+        u, v, farther = Way(own, other).pixels(inverse)
         near = cv2.INTER_NEAREST
         there = np.asarray(cv2.remap(theirs, u, v, near), np.float32)
         ratio = np.where(known & (farther > 0), there / np.maximum(farther * depth, 1e-9), 0)

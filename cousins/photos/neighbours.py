@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from cousins.errors import ScanError
 from cousins.types import Array, Intrinsics
 
 ANGLE = 10.0  # degrees between two rays to a point: less measures its depth badly
 NARROWER, WIDER = 4.0, 8.0  # how fast worth falls on either side; wider, things look different
 SAMPLE = 2000  # points are enough to tell how views lie to one another
 FEWEST = 20  # points in a view, or nothing is known of how far it looks
-SPREAD = (2.0, 98.0)  # percent of a view's points, of which a few are wrong
+SPREAD = (1.0, 99.0)  # percent of a view's points, of which a few are wrong
+FLAT = 0.01  # of the distance: points as far from a plane may be on it
+TRIALS = 500  # samples: three of a plane's points come up surely if it has a fifth of all
 MARGIN = 1.25  # times beyond those: surfaces without points lie before and behind them
 
 
@@ -61,38 +64,106 @@ def in_view(
     return inside, z
 
 
-def reach(points: Array, pose: Array, camera: Intrinsics) -> tuple[float, float] | None:
-    """The nearest and farthest depth that a view is searched for, None where it has few points."""
+@dataclass(frozen=True)
+class Sweep:
+    """Parallel planes to try in a view: inverse depth is slope (3,) times (u, v, 1), and one of the
+    labels (d,), which lie evenly apart. low, high: inverse depths between which it makes sense."""
+
+    slope: Array
+    labels: Array
+    low: float
+    high: float
+
+
+def sweep(
+    points: Array,
+    ground: Array | None,
+    pose: Array,
+    others: Array,
+    camera: Intrinsics,
+    step: float,
+    most: int,
+) -> Sweep | None:
+    """The planes for a view, None where it sees too few of the points (m, 3).
+
+    They are parallel to the `ground` (4,), a plane (n, d) with n x = d, or to the picture: whatever
+    takes fewer. From one to the next, what they show moves by `step` pixels in one of the views at
+    the poses others (k, 4, 4), or by more where that would take more than `most` planes.
+    """
     seen, z = in_view(points, pose, camera)
     if seen.sum() < FEWEST:
         return None
-    near, far = np.percentile(z[seen], SPREAD)
-    return float(near / MARGIN), float(far * MARGIN)
+    near, far = (float(v) for v in np.percentile(z[seen], SPREAD))
+    low, high = 1 / (far * MARGIN), MARGIN / near
+    inside = seen & (z > 0.9 * near) & (z < 1.1 * far)
+    pixel = (points[inside] - pose[:3, 3]) @ pose[:3, :3] @ camera.matrix.T / z[inside, None]
+    slopes = [np.zeros(3)]
+    if ground is not None:
+        height = ground[3] - ground[:3] @ pose[:3, 3]
+        if abs(height) > 0.05 * near:
+            slopes.append(ground[:3] @ pose[:3, :3] @ np.linalg.inv(camera.matrix) / height)
+    beyond = [1 / z[inside] - pixel @ slope for slope in slopes]
+    ends = [np.percentile(b, SPREAD) for b in beyond]
+    k = int(np.argmin([b - a for a, b in ends]))
+    margin = (1 - 1 / MARGIN) * (high - low) / 2
+    first, last = ends[k][0] - margin, ends[k][1] + margin
+    if k == 0:
+        first, last = max(first, low), min(last, high)
+    middle = 2 / (low + high)
+    pixels = parallax(pose, others, camera, middle) * (last - first)
+    count = int(np.clip(np.ceil(pixels / step) + 1, 3, most))
+    return Sweep(slopes[k], np.linspace(first, last, count), low, high)
 
 
-def parallax(
-    pose: Array, others: Array, camera: Intrinsics, near: float, far: float
-) -> float:  # fmt: skip
-    """By how many pixels a point of the picture moves in another at most, of those at the poses
-    others (k, 4, 4), as its depth goes from near to far: the median over the picture."""
+def parallax(pose: Array, others: Array, camera: Intrinsics, depth: float) -> float:
+    """By how many pixels a point at this depth moves in another picture for each unit of inverse
+    depth: the median over the picture, in that of the poses others (k, 4, 4) where it is most."""
     u, v = np.meshgrid(np.linspace(0, camera.width - 1, 7), np.linspace(0, camera.height - 1, 5))
     rays = np.stack([u, v, np.ones_like(u)], -1).reshape(-1, 3) @ np.linalg.inv(camera.matrix).T
-    most = 0.0
+    most, small = 0.0, 1e-3
     for other in others:
         turn = other[:3, :3].T @ pose[:3, :3]
         shift = other[:3, :3].T @ (pose[:3, 3] - other[:3, 3])
-        ends = [(rays * z @ turn.T + shift) @ camera.matrix.T for z in (near, far)]
-        good = (ends[0][:, 2] > 0.1 * near) & (ends[1][:, 2] > 0.1 * near)
-        if good.any():
-            a, b = (end[good, :2] / end[good, 2:] for end in ends)
-            most = max(most, float(np.median(np.linalg.norm(a - b, axis=1))))
+        ends = [
+            (rays @ turn.T + shift * q) @ camera.matrix.T
+            for q in ((1 - small) / depth, (1 + small) / depth)
+        ]
+        front = (ends[0][:, 2] > 0.1) & (ends[1][:, 2] > 0.1)
+        if front.any():
+            a, b = (end[front, :2] / end[front, 2:] for end in ends)
+            moved = float(np.median(np.linalg.norm(a - b, axis=1)))
+            most = max(most, moved * depth / (2 * small))
     return most
 
 
-def planes(near: float, far: float, pixels: float, step: float, most: int) -> Array:
-    """(d,) inverse depths from far to near, evenly apart: `step` pixels of `pixels` in all, or more
-    where that would take more than `most` of them. Raises ScanError for an empty range."""
-    if not 0 < near < far:
-        raise ScanError(f"depths from {near:g} to {far:g}: the sparse points make no sense")
-    count = int(np.clip(np.ceil(pixels / step) + 1, 3, most))
-    return np.linspace(1 / far, 1 / near, count)
+def ground(points: Array, poses: Array, up: Array | None, seed: int = 0) -> Array | None:
+    """(4,) the plane n x = d that most points (m, 3) lie on, n towards the cameras; None if those
+    are less than a tenth of them.
+
+    up: (3,) its normal, where that is known. By random samples (Fischler and Bolles 1981).
+    """
+    if len(points) < FEWEST:
+        return None
+    points = points[:: -(-len(points) // SAMPLE)]
+    near = FLAT * float(np.median(np.linalg.norm(points - poses[:, :3, 3].mean(0), axis=1)))
+    rng = np.random.default_rng(seed)
+    best, most = None, len(points) / 10
+    for _ in range(TRIALS):
+        a, b, c = points[rng.choice(len(points), 3, replace=False)]
+        normal = np.cross(b - a, c - a) if up is None else up
+        length = np.linalg.norm(normal)
+        if length < near**2 and up is None:
+            continue
+        normal = normal / length
+        on = np.abs(points @ normal - normal @ a) < near
+        if on.sum() > most:
+            most, best = on.sum(), (normal, on)
+    if best is None:
+        return None
+    normal, on = best
+    middle = points[on].mean(0)
+    if up is None:
+        normal = np.linalg.svd(points[on] - middle, full_matrices=False)[2][2]
+    if np.median((poses[:, :3, 3] - middle) @ normal) < 0:
+        normal = -normal
+    return np.append(normal, normal @ middle)

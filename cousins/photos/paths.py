@@ -11,39 +11,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 Costs = NDArray[np.int16]
-Levels = NDArray[np.float32]
 FULL = 256  # the cost of what does not match at all
 
 
-def aggregated(costs: Costs, grey: Levels, small: int, large: int, edge: float) -> Costs:
+def aggregated(costs: Costs, jump: Costs, small: int) -> Costs:
     """(h, d, w) the sum over eight paths of the costs (h, d, w) of d labels.
 
-    grey (h, w) levels. small: the price of a label that is one off the neighbour's on a path;
-    large: of any other, which is less where grey changes by about `edge` levels or more.
+    small: the price of a label that is one off the neighbour's on a path; jump (h, w): of any
+    other, on the way to each pixel, `small` or more.
     """
     total = np.zeros_like(costs)
     for turned in (False, True):
         volume = np.ascontiguousarray(costs.transpose(2, 1, 0)) if turned else costs
-        image = grey.T if turned else grey
+        price = jump.T if turned else jump
         here = np.zeros_like(volume) if turned else total
         steps = (0,) if turned else (-1, 0, 1)
         for back, aside in product((False, True), steps):
             flip = slice(None, None, -1 if back else 1)
-            _along(volume[flip], image[flip], here[flip], aside, small, large, edge)
+            _along(volume[flip], price[flip], here[flip], aside, small)
         if turned:
             total += here.transpose(2, 1, 0)
     return total
 
 
-def _along(
-    costs: Costs, grey: Levels, total: Costs, aside: int, small: int, large: int, edge: float
-) -> None:
+def _along(costs: Costs, jump: Costs, total: Costs, aside: int, small: int) -> None:
     """Adds to `total` the costs of the paths that come from the row above, `aside` columns over."""
     _, labels, width = costs.shape
     ago = np.zeros((labels + 2, width), np.int16)  # a label more at either end, never chosen
     ago[[0, -1]] = np.iinfo(np.int16).max // 2
     last, best, other = (np.zeros((labels, width), np.int16) for _ in range(3))
-    to, since = slice(max(aside, 0), width + min(aside, 0)), slice(max(-aside, 0), width - max(aside, 0))
+    to = slice(max(aside, 0), width + min(aside, 0))
+    since = slice(max(-aside, 0), width - max(aside, 0))
     for y, cost in enumerate(costs):
         if y == 0:
             last[:] = cost
@@ -52,13 +50,10 @@ def _along(
         ago[1:-1] = 0
         ago[1:-1, to] = last[:, since]
         low = ago[1:-1].min(axis=0)
-        change = np.zeros(width, np.float32)
-        change[to] = np.abs(grey[y, to] - grey[y - 1, since])
-        jump = np.maximum(large / (1 + change / edge), small).astype(np.int16)
         np.minimum(ago[:-2], ago[2:], out=other)
         other += np.int16(small)
         np.minimum(ago[1:-1], other, out=best)
-        np.minimum(best, low + jump, out=best)
+        np.minimum(best, low + jump[y], out=best)
         best -= low
         np.add(cost, best, out=last)
         total[y] += last
