@@ -1,0 +1,56 @@
+"""Whether views' depths bear one another out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cousins.photos.sweep import Levels, Picture, Way
+
+
+def borne_out(
+    own: Picture,
+    depth: Levels,
+    others: Sequence[tuple[Picture, Levels]],
+    within: float,
+    witnesses: int,
+) -> Levels:
+    """The view's depth (h, w), 0 where fewer than `witnesses` others have the same, or more look
+    through it than that; the mean of those that agree.
+
+    within: the share of the depth by which they may differ.
+    """
+    import cv2
+
+    known = depth > 0
+    inverse = np.where(known, 1 / np.where(known, depth, 1), 0).astype(np.float32)
+    agreed = np.zeros(depth.shape, np.int16)
+    through = np.zeros(depth.shape, np.int16)
+    total = np.ones_like(depth)
+    for other, theirs in others:
+        u, v, farther = Way(own, other).pixels(inverse)
+        near = cv2.INTER_NEAREST
+        there = np.asarray(cv2.remap(theirs, u, v, near), np.float32)
+        ratio = np.where(known & (farther > 0), there / np.maximum(farther * depth, 1e-9), 0)
+        same = np.abs(ratio - 1) < within
+        agreed += same
+        through += ratio > 1 + 2 * within
+        total += np.where(same, ratio, 0)
+    good = (agreed >= witnesses) & (agreed >= through)
+    return np.where(good, depth * total / (1 + agreed), 0).astype(np.float32)
+
+
+def without_speckles(depth: Levels, within: float, least: int) -> Levels:
+    """The depth (h, w) without patches of less than `least` pixels, whose depth changes by less
+    than the share `within` from one pixel to the next."""
+    import cv2
+
+    log = np.where(depth > 0, np.log(np.where(depth > 0, depth, 1)), 0)
+    if not depth.any():
+        return depth
+    low = log[depth > 0].min()
+    # As OpenCV wants it: whole numbers, of which one is none.
+    levels = np.where(depth > 0, np.minimum((log - low) * 1000, 32000), -1000).astype(np.int16)
+    cv2.filterSpeckles(levels, -1000, least, max(1, round(2000 * within)))
+    return np.where(levels > -1000, depth, 0).astype(np.float32)
