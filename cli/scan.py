@@ -69,10 +69,9 @@ def scan(
 
 
 def _dense(name: str, nerfstudio: Path | None, iterations: int | None) -> Any:
-    from cousins.photos.stereo import Stereo
 
     from cousins.errors import UsageError
-    from cousins.photos.capture import FromNerfstudio
+    from cousins.photos.capture import FromNerfstudio, FromStereo
     from cousins.photos.nerfstudio import Nerfstudio, find
 
     if name == "nerfstudio" or nerfstudio is not None:
@@ -82,7 +81,7 @@ def _dense(name: str, nerfstudio: Path | None, iterations: int | None) -> Any:
         raise UsageError(f"--dense {name}: choose stereo or nerfstudio")
     if iterations is not None:
         raise UsageError("--iterations: is for --dense nerfstudio")
-    return Stereo()
+    return FromStereo()
 
 
 def _length(text: str) -> tuple[str, float]:

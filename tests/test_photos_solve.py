@@ -8,8 +8,11 @@ import pytest
 from photographs import TAG, as_photos, pattern, photographed, rigid_error, scale_error
 
 from cousins.errors import MissingDependencyError, ScanError
-from cousins.photos import Pick, Solve, scaled, solved
+from cousins.photos.capture import Settings, solved
 from cousins.photos.pairs import pairs
+from cousins.photos.pick import Pick
+from cousins.photos.scale import scaled
+from cousins.photos.solve import Solve
 from cousins.types import Photos
 
 needs_pycolmap = pytest.mark.skipif(
@@ -82,7 +85,7 @@ def test_an_unknown_camera_is_estimated_and_the_same_comes_out_again(film, tmp_p
     camera, true, pictures = film
     photos = as_photos(pictures, tmp_path)
     first, second = (
-        solved(photos, tmp_path / name, TAG, solve=replace(FEW, threads=threads))
+        solved(photos, Settings(TAG, solve=replace(FEW, threads=threads)), tmp_path / name)
         for name, threads in (("a", 1), ("b", 2))
     )
     assert capfd.readouterr() == ("", "")
@@ -99,7 +102,7 @@ def test_solved_poses_are_kept_and_points_found_with_them(film, tmp_path):
     photos = as_photos(
         pictures, tmp_path, camera=camera, poses=true, solved=True, up=np.array([0.0, 0, 1])
     )
-    got = solved(photos, tmp_path, solve=FEW)
+    got = solved(photos, Settings(solve=FEW), tmp_path)
     assert np.array_equal(got.poses, true)
     assert got.metric
     on_table = (np.abs(got.points[:, 2]) < 0.003).mean()
@@ -110,7 +113,7 @@ def test_solved_poses_are_kept_and_points_found_with_them(film, tmp_path):
 def test_pictures_that_do_not_fit_together_are_one_line(tmp_path):
     photos = as_photos([pattern(seed, 256) for seed in range(4)], tmp_path)
     with pytest.raises(ScanError, match="of 4 pictures fit together; film again") as caught:
-        solved(photos, tmp_path / "work", solve=FEW)
+        solved(photos, Settings(solve=FEW), tmp_path / "work")
     assert "\n" not in str(caught.value)
 
 
@@ -154,7 +157,7 @@ def test_pairs_of_many_follow_likeness_and_time():
 def test_sixty_photos_all_find_their_place(tmp_path, known):
     camera, true, pictures = photographed(60, (960, 720), arc=330.0, finer=2)
     photos: Photos = as_photos(pictures, tmp_path, camera=camera if known else None)
-    got = solved(photos, tmp_path, TAG)
+    got = solved(photos, Settings(TAG), tmp_path)
     assert len(got) == 60
     assert abs(scale_error(got.poses, true)) < 0.01
     assert np.median(rigid_error(got.poses, true)) < 0.002

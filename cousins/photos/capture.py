@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cousins.cache import Cache, digest
+from cousins.photos import stereo
 from cousins.photos.dense import rendered
 from cousins.photos.nerfstudio import Nerfstudio
 from cousins.photos.pick import Pick
@@ -30,6 +31,27 @@ class Dense(Protocol):
     def __call__(
         self, photos: Photos, views: Views, work: Path, progress: Progress = silent
     ) -> Capture: ...
+
+
+@dataclass(frozen=True)
+class FromStereo:
+    """Depth by stereo on a CPU; see `Stereo`."""
+
+    make: Stereo = Stereo()
+
+    def __call__(
+        self, photos: Photos, views: Views, work: Path, progress: Progress = silent
+    ) -> Capture:
+        """Raises ScanError as `Stereo` does. What it made in `work` is taken up again."""
+        cache = Cache(work)
+        key = digest(photos.sha256, views.poses.tolist(), asdict(self.make))
+        kept = cache.load("stereo", key)
+        if kept is None:
+            files = self.make(views, work, progress)
+            kept = {"files": np.array([file.name for file in files])}
+            cache.save("stereo", key, **kept)
+        depths = [work / "stereo" / str(name) for name in kept["files"]]
+        return stereo.capture(views, depths, photos)
 
 
 @dataclass(frozen=True)
@@ -53,7 +75,7 @@ class Settings:
     tag_size: float | None = None
     pick: Pick = Pick()
     solve: Solve = Solve()
-    dense: Dense = Stereo()
+    dense: Dense = FromStereo()
 
 
 def captured(
@@ -64,8 +86,7 @@ def captured(
     work: a folder, kept as long as the scan may have to go on. Raises ScanError where the pictures
     do not make one whole, MissingDependencyError where a part is not installed.
     """
-    views = _solved(photos, settings, work, progress)
-    views = scaled(views, photos, settings.tag_size, progress)
+    views = solved(photos, settings, work, progress)
     capture = settings.dense(photos, views, work, progress)
     told = [asdict(settings.pick), asdict(settings.solve), settings.tag_size, repr(settings.dense)]
     return replace(
@@ -93,8 +114,11 @@ def rescaled(capture: Capture, factor: float, source: str) -> Capture:
     )
 
 
-def _solved(photos: Photos, settings: Settings, work: Path, progress: Progress) -> Views:
-    """Structure from motion, kept in `work`: it takes minutes."""
+def solved(photos: Photos, settings: Settings, work: Path, progress: Progress = silent) -> Views:
+    """The pictures with poses, in metres where anything tells them. Raises as `captured` does.
+
+    Structure from motion takes minutes, and is kept in `work`.
+    """
     cache = Cache(work)
     key = digest(photos.sha256, asdict(settings.pick), asdict(settings.solve), str(photos.camera))
     kept = cache.load("views", key)
@@ -102,7 +126,7 @@ def _solved(photos: Photos, settings: Settings, work: Path, progress: Progress) 
         picked = settings.pick(photos, progress)
         kept = _arrays(settings.solve(photos, picked, work, progress))
         cache.save("views", key, **kept)
-    return _views(photos, kept)
+    return scaled(_views(photos, kept), photos, settings.tag_size, progress)
 
 
 def _arrays(views: Views) -> dict[str, Any]:
