@@ -65,6 +65,21 @@ def test_newer_stray_rows_give_the_lens_and_may_leave_it_empty(tmp_path):
     assert frames[0].colour_intrinsics.fy == 82
 
 
+def test_the_first_version_of_stray_wrote_arrays_and_poses_alone(tmp_path):
+    path = write_stray(tmp_path / "c", confidence=False)
+    want = list(open_capture(path).frames())
+    for file in (path / "depth").iterdir():
+        np.save(file.with_suffix(".npy"), cv2.imread(str(file), cv2.IMREAD_UNCHANGED))
+        file.unlink()
+    lines = (path / "odometry.csv").read_text().splitlines()
+    rows = [", ".join(line.split(", ")[2:]) for line in lines]
+    (path / "odometry.csv").write_text("\n".join(rows))
+    for got, same in zip(open_capture(path).frames(), want, strict=True):
+        assert np.array_equal(got.depth, same.depth)
+        assert np.array_equal(got.colour, same.colour)
+        assert np.array_equal(got.world_from_camera, same.world_from_camera)
+
+
 def test_numbers_with_gaps_take_the_picture_of_their_number(tmp_path):
     capture = open_capture(write_stray(tmp_path / "c", numbers=[0, 2, 4], pictures=6))
     frames = list(capture.frames())

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cousins.capture import camera, quality
+from cousins.capture import camera, images, quality
 from cousins.capture.camera import Lens
 from cousins.capture.files import AGAIN, Files
 from cousins.capture.frames import Item, Picture, capture
 from cousins.capture.pcd import fields
-from cousins.capture.single import known
 from cousins.errors import CaptureError
 from cousins.types import Array, Capture, Intrinsics
 
@@ -46,7 +45,7 @@ class PointCloud:
         points = fields(files.read(name), where, ("x", "y", "z", "rgb", "rgba"))
         if lacks := [axis for axis in "xyz" if axis not in points]:
             raise CaptureError(f"{where}: lacks the fields {', '.join(lacks)}; {AGAIN}")
-        depth = known(points["z"].astype(np.float32), where)
+        depth = images.metres(points["z"], where)
         xyz = np.stack([np.asarray(points[axis], float) for axis in "xyz"], -1)
         coloured = next((field for field in ("rgb", "rgba") if field in points), None)
         item = Item(

@@ -6,6 +6,8 @@ line, for a file that is damaged, too large or of another kind.
 
 from __future__ import annotations
 
+import io
+import math
 import struct
 import zlib
 
@@ -16,6 +18,8 @@ from cousins.capture.files import AGAIN
 from cousins.errors import CaptureError
 
 MAX_PIXELS = 64_000_000  # no phone's picture is larger; a header that says so is not believed
+NPY_HEADER = 4096  # bytes of a NumPy file's; that of an image takes 118
+NEAREST, FARTHEST = 1e-3, 100.0  # m: what no phone measures
 UNKNOWN_MM = 65535  # Kinect's "no depth"; a phone never sees 65 m
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -32,6 +36,55 @@ def depth(data: bytes, where: str, unit: float = 0.001) -> NDArray[np.float32]:
         metres *= np.float32(unit)
     metres[image == UNKNOWN_MM] = 0
     return metres
+
+
+def npy_depth(data: bytes, where: str) -> NDArray[np.float32]:
+    """(h, w) metres, 0 where unknown, of a NumPy file: floats in metres, or uint16 in mm.
+
+    Nothing in it is executed.
+    """
+    stream = io.BytesIO(data)
+    form = np.lib.format
+    try:
+        version = form.read_magic(stream)
+        read = form.read_array_header_1_0 if version == (1, 0) else form.read_array_header_2_0
+        shape, by_column, kind = read(stream, max_header_size=NPY_HEADER)
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise CaptureError(f"{where}: not a NumPy file ({reason}); {AGAIN}") from None
+    if len(shape) == 3 and shape[2] == 1:
+        shape = shape[:2]
+    if len(shape) != 2 or not (kind.kind == "f" or (kind.kind, kind.itemsize) == ("u", 2)):
+        raise CaptureError(
+            f"{where}: holds {kind} of shape {shape}; depth is a (height, width) array of floats"
+            " in metres, or of uint16 in millimetres"
+        )
+    check_pixels(where, shape[1], shape[0])
+    rest = data[stream.tell() :]
+    if len(rest) != math.prod(shape) * kind.itemsize:
+        raise CaptureError(f"{where}: a truncated NumPy file; {AGAIN}")
+    values = np.frombuffer(rest, kind).reshape(shape, order="F" if by_column else "C")
+    if kind.kind == "u":
+        return metres(np.where(values == UNKNOWN_MM, 0, values) / 1000, where)
+    return metres(values, where)
+
+
+def metres(values: NDArray, where: str) -> NDArray[np.float32]:
+    """(h, w) float32 metres, 0 where unknown: NaN, nothing, or what no phone measures.
+
+    Raises CaptureError where that is most of it: the values are then no metres.
+    """
+    known = np.nan_to_num(values.astype(np.float32), nan=0, posinf=0, neginf=0)
+    seen = (known > NEAREST) & (known < FARTHEST)
+    told = np.count_nonzero(known)
+    if 2 * np.count_nonzero(seen) < told:
+        typical = float(np.median(known[known != 0]))
+        raise CaptureError(
+            f"{where}: typical depth is {typical:.3g}, which is not metres: divide it by 1000 if it"
+            " is in millimetres, or copy it from its device again"
+        )
+    known[~seen] = 0
+    return known
 
 
 def confidence(data: bytes, where: str) -> NDArray[np.uint8]:

@@ -51,10 +51,10 @@ class PhotoFolder:
 
     def missing(self, files: Files) -> list[str]:
         """What of this layout the files lack; empty where it is recognised."""
-        if PurePosixPath(files.root).name in PARTS or _of_kind(files, VIDEOS):
-            return ["three photos (*.jpg, *.png) and nothing else"]
-        few = len(_of_kind(files, (*PICTURES, *FOREIGN))) < FEWEST
-        return ["three photos (*.jpg, *.png)"] if few else []
+        found = _of_kind(files, (*PICTURES, *FOREIGN))
+        part = PurePosixPath(files.root).name in PARTS or any("depth" in n.lower() for n in found)
+        alone = not part and _alone(files, found) and len(found) >= FEWEST
+        return [] if alone else ["three photos (*.jpg, *.png) and nothing else"]
 
     def __call__(self, files: Files, lens: Lens | None = None) -> Photos:
         """Single pictures, JPEG or PNG, in the order of their names.
@@ -102,7 +102,9 @@ class VideoFile:
 
     def missing(self, files: Files) -> list[str]:
         """What of this layout the files lack; empty where it is recognised."""
-        return [] if len(_of_kind(files, VIDEOS)) == 1 else ["one video (*.mp4, *.mov)"]
+        found = _of_kind(files, VIDEOS)
+        alone = len(found) == 1 and _alone(files, found)
+        return [] if alone else ["one video (*.mp4, *.mov) and nothing else"]
 
     def __call__(self, files: Files, lens: Lens | None = None) -> Photos:
         """The pictures of a video. It is run through once, to count those that can be read.
@@ -146,6 +148,11 @@ def _clip(files: Files, name: str, count: int, size: tuple[int, int]) -> Iterato
 def _of_kind(files: Files, suffixes: Sequence[str]) -> list[str]:
     """The files at the root that end so."""
     return [n for n in files.names if "/" not in n and n.lower().endswith(tuple(suffixes))]
+
+
+def _alone(files: Files, found: Sequence[str]) -> bool:
+    """Whether there is nothing else but a camera: else it is another layout, and broken."""
+    return set(files.names) <= {*found, camera.CAMERA}
 
 
 def _told(files: Files, lens: Lens | None, size: tuple[int, int]) -> Intrinsics | None:

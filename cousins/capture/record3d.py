@@ -36,7 +36,6 @@ from cousins.types import Array, Capture, Intrinsics, Photos
 
 METADATA, FOLDER = "metadata", "rgbd"
 LIDAR = (192, 256)  # px of depth held upright, where the app does not say
-NEAREST, FARTHEST = 1e-3, 100.0  # m: what no phone measures
 RATE = 60.0  # frames a second, where the app does not say
 ZERO = 1e-6  # of a pose that was set to zero, and not tracked
 
@@ -213,25 +212,10 @@ def read(
     return capture(files, layout, items, used, told.up, notes)
 
 
-def metres(values: NDArray, where: str) -> NDArray[np.float32]:
-    """(h, w) float32 metres, 0 where unknown: NaN, nothing, or what no phone measures.
-
-    Raises CaptureError where that is most of it: the values are then no metres.
-    """
-    known = np.nan_to_num(values.astype(np.float32), nan=0, posinf=0, neginf=0)
-    seen = (known > NEAREST) & (known < FARTHEST)
-    told = np.count_nonzero(known)
-    if 2 * np.count_nonzero(seen) < told:
-        typical = float(np.median(known[known != 0]))
-        raise CaptureError(f"{where}: typical depth is {typical:.3g}, which is not metres; {AGAIN}")
-    known[~seen] = 0
-    return known
-
-
 def _depth(files: Files, size: tuple[int, int], name: str) -> NDArray[np.float32]:
     where, (width, height) = files.where(name), size
     data = lzfse.unpack(files.read(name), 4 * width * height, where)
-    return metres(np.frombuffer(data, "<f4").reshape(height, width), where)
+    return images.metres(np.frombuffer(data, "<f4").reshape(height, width), where)
 
 
 def _confidence(files: Files, size: tuple[int, int], name: str) -> Picture:

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from cousins.capture import camera, exr, record3d
+from cousins.capture import camera, exr, images, record3d
 from cousins.capture.camera import Lens
 from cousins.capture.files import Files
 from cousins.types import Capture, Photos
@@ -57,4 +57,4 @@ def _inside(files: Files) -> Files:
 
 def _depth(files: Files, name: str) -> NDArray[np.float32]:
     where = files.where(name)
-    return record3d.metres(exr.channel(files.read(name), where), where)
+    return images.metres(exr.channel(files.read(name), where), where)

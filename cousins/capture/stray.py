@@ -3,7 +3,8 @@
 Depth is 256x192 uint16 mm. Poses are camera-to-world with OpenCV axes in ARKit's world (y up).
 The camera matrix is for the video's size. Row k of odometry.csv with `frame` f goes with
 depth/f.png and with picture f of the video; numbers may have gaps. Newer versions of the app add
-fx, fy, cx, cy to a row, which may be empty. The app closes video and poses one after the other, so
+fx, fy, cx, cy to a row, which may be empty. The first version wrote depth/f.npy, uint16 mm, and
+rows without time and number, one a picture. The app closes video and poses one after the other, so
 the video may end one picture early or late; the last pose is then dropped, or the last picture.
 Depth and poses must agree. Without a video the camera matrix is taken to be for the size of the
 app's videos, or for the depth images' own.
@@ -14,11 +15,12 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cousins.capture import camera, images, quality, video
 from cousins.capture.camera import Lens
@@ -28,7 +30,9 @@ from cousins.errors import CaptureError
 from cousins.types import Capture, Intrinsics
 
 POSES, MATRIX, VIDEO = "odometry.csv", "camera_matrix.csv", "rgb.mp4"
-COLUMNS = ("timestamp", "frame", "x", "y", "z", "qx", "qy", "qz", "qw")
+POSE = ("x", "y", "z", "qx", "qy", "qz", "qw")
+CLOCK = ("timestamp", "frame")  # which the first version of the app did not write
+RATE = 60.0  # frames a second, the app's
 LENS = ("fx", "fy", "cx", "cy")
 VIDEO_WIDTH = 1920  # px of the app's videos; they are 1440 high, of the shape of depth
 CENTRED = 0.02  # of a picture's size; phones' principal points are off by half of that at most
@@ -57,7 +61,7 @@ class StrayScanner:
     def missing(self, files: Files) -> list[str]:
         """What of this layout the files lack; empty where it is recognised."""
         lacks = [name for name in (POSES, MATRIX) if name not in files]
-        return lacks if files.numbered("depth", "png") else [*lacks, "depth/*.png"]
+        return lacks if _depths(files) else [*lacks, "depth/*.png"]
 
     def __call__(self, files: Files, lens: Lens | None = None) -> Capture:
         """The capture. Raises CaptureError, and UsageError for a lens, which it has."""
@@ -70,7 +74,7 @@ class StrayScanner:
             np.array([row.xyzw for row in rows]),
             [row.where for row in rows],
         )
-        depths = files.numbered("depth", "png")
+        depths = _depths(files)
         confidence, confidence_notes = _confidence(files, rows)
         common = _camera(files, size, depths[rows[0].number])
         items = [
@@ -99,18 +103,27 @@ def _item(
         time=row.time,
         pose=pose,
         camera=own,
-        depth=depth_png(files, depth),
+        depth=_read(files, depth),
         confidence=confidence_png(files, sure) if sure else None,
         depth_where=files.where(depth),
     )
 
 
+def _depths(files: Files) -> dict[int, str]:
+    return files.numbered("depth", "png") or files.numbered("depth", "npy")
+
+
+def _read(files: Files, depth: str) -> Callable[[], NDArray[np.float32]]:
+    if depth.endswith(".png"):
+        return depth_png(files, depth)
+    return lambda: images.npy_depth(files.read(depth), files.where(depth))
+
+
 def _camera(files: Files, video: tuple[int, int] | None, depth: str) -> Intrinsics:
     """The camera that the matrix gives, at the size that it is meant for."""
     lens = camera.numbers(read_matrix(files, MATRIX, (3, 3), ","))
-    size = video or _size_meant(
-        files.where(MATRIX), lens, images.size(files.read(depth), files.where(depth))
-    )
+    height, width = _read(files, depth)().shape
+    size = video or _size_meant(files.where(MATRIX), lens, (width, height))
     return quality.check_intrinsics(Intrinsics(*size, *lens), files.where(MATRIX))
 
 
@@ -118,11 +131,15 @@ def _rows(files: Files) -> list[_Row]:
     file = files.where(POSES)
     reader = csv.DictReader(io.StringIO(read_text(files, POSES)), skipinitialspace=True)
     header = [(name or "").strip() for name in reader.fieldnames or ()]
-    lacks = [name for name in COLUMNS if name not in header]
+    clock = CLOCK if any(name in header for name in CLOCK) else ()
+    lacks = [name for name in (*clock, *POSE) if name not in header]
     if lacks:
         raise CaptureError(f"{file}: lacks the columns {', '.join(lacks)}; {AGAIN}")
     reader.fieldnames = header
-    rows = [_row(f"{file} line {line}", values) for line, values in enumerate(reader, start=2)]
+    rows = [
+        _row(f"{file} line {i + 2}", {"frame": str(i), "timestamp": str(i / RATE)} | values)
+        for i, values in enumerate(reader)
+    ]
     if not rows:
         raise CaptureError(f"{file}: holds no poses; {AGAIN}")
     for a, b in itertools.pairwise(rows):
@@ -134,7 +151,7 @@ def _rows(files: Files) -> list[_Row]:
 def _row(where: str, values: dict[str, str]) -> _Row:
     try:
         number = int(values["frame"])
-        time, *rest = (float(values[name]) for name in COLUMNS if name != "frame")
+        time, *rest = (float(values[name]) for name in ("timestamp", *POSE))
         lens = [(values.get(name) or "").strip() for name in LENS]
         given = tuple(map(float, lens)) if all(lens) else None
     except (ValueError, TypeError) as error:
@@ -169,7 +186,7 @@ def _matched(
 
     Raises CaptureError if depth, poses and pictures disagree.
     """
-    depths = files.numbered("depth", "png")
+    depths = _depths(files)
     counts = f"{files.path}: depth/ holds {len(depths)} images, odometry.csv {len(rows)} poses"
     if pictures is not None:
         counts += f", rgb.mp4 {pictures} pictures"
