@@ -16,7 +16,7 @@ FEWEST = 20  # points in a view, or nothing is known of how far it looks
 SPREAD = (1.0, 99.0)  # percent of a view's points, of which a few are wrong
 FLAT = 0.01  # of the distance: points as far from a plane may be on it
 TRIALS = 500  # samples: three of a plane's points come up surely if it has a fifth of all
-MARGIN = 1.25  # times beyond those: surfaces without points lie before and behind them
+MARGIN = 1.5  # times beyond those: surfaces without points lie before and behind them
 
 
 def neighbours(
