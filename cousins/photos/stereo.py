@@ -23,7 +23,7 @@ from cousins.errors import ScanError
 from cousins.photos import agree
 from cousins.photos.neighbours import ground, neighbours, sweep
 from cousins.photos.paths import FULL, Costs, aggregated, between
-from cousins.photos.sweep import Levels, Picture, costs, edges
+from cousins.photos.sweep import SIZE, Levels, Picture, costs, edges
 from cousins.progress import Progress, silent
 from cousins.types import Array, Capture, Frame, Photos, Views
 
@@ -93,6 +93,7 @@ class Stereo:
             depth = agree.borne_out(
                 pictures[i], np.load(raw[i]), others, self.within, self.witnesses
             )
+            depth = agree.without_rims(depth, self.within, SIZE)
             np.save(out[i], agree.without_speckles(depth, self.within, self.speckle))
 
         for _ in self._all(checked, len(views), "compare depths", progress):
@@ -129,15 +130,14 @@ class Stereo:
             return np.zeros_like(own.grey)
         h, w = own.grey.shape
         gap = planes.labels[1] - planes.labels[0]
-        slope = (
-            planes.slope[0] * np.arange(w) + planes.slope[1] * np.arange(h)[:, None]
-            + planes.slope[2]
-        )  # fmt: skip
+        u, v = np.arange(w), np.arange(h)[:, None]
+        slope = planes.slope[0] * u + planes.slope[1] * v + planes.slope[2]
+        slope = slope.astype(np.float32)
         volume = costs(own, others, planes.labels, planes.slope)
         for d, label in enumerate(planes.labels):
             volume[:, d][(slope + label < planes.low) | (slope + label > planes.high)] = 2 * FULL
         label, cost = self._chosen(volume, own.grey)
-        inverse = (slope + planes.labels[0] + gap * label).astype(np.float32)
+        inverse = np.asarray(slope + planes.labels[0] + gap * label, np.float32)
         least = np.float32(planes.low / 2)
         for count, part in self.fine:
             base = _smoothed(inverse)
@@ -145,7 +145,13 @@ class Stereo:
             around = np.maximum(base + offsets[:, None, None], least)
             label, cost = self._chosen(costs(own, others, around), own.grey)
             inverse = base + (label - count // 2) * np.float32(gap * part)
-        told = agree.spanned(inverse, cost < FULL * (1 - self.sure), self.within)
+        inverse = inverse.astype(np.float32)
+        told = sure = cost < FULL * (1 - self.sure)
+        # What nothing is to be seen on is mostly the ground, or else goes on as what is beside it.
+        for guess in (inverse, slope) if slope.any() else (inverse,):
+            more = agree.spanned(guess, inverse, sure, self.within) & ~told
+            inverse = np.where(more, guess, inverse)
+            told = told | more
         return np.where(told, 1 / np.maximum(inverse, least), 0).astype(np.float32)
 
     def _chosen(self, volume: Costs, grey: Levels) -> tuple[Levels, Costs]:
