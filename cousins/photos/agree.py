@@ -54,7 +54,7 @@ def spanned(
     """
     fits = np.zeros(inverse.shape, np.int8)
     for turned, aside in ((False, 0), (True, 0), (False, 1), (False, -1)):
-        g, q, s = (a.T if turned else a for a in (guess, inverse, sure))
+        g, q, s = (guess.T, inverse.T, sure.T) if turned else (guess, inverse, sure)
         before, ago = _last(q, s, aside)
         after, ahead = (a[::-1] for a in _last(q[::-1], s[::-1], -aside))
         line = (before * ahead + after * ago) / np.maximum(ago + ahead, 1)

@@ -21,7 +21,7 @@ import numpy as np
 
 from cousins.errors import ScanError
 from cousins.photos import agree
-from cousins.photos.neighbours import ground, neighbours, sweep
+from cousins.photos.neighbours import ground, levels, neighbours, slope_of, sweep
 from cousins.photos.paths import FULL, Costs, aggregated, between
 from cousins.photos.sweep import SIZE, Levels, Picture, costs, edges
 from cousins.progress import Progress, silent
@@ -72,12 +72,13 @@ class Stereo:
         camera = pictures[0].camera
         chosen = neighbours(views.poses, camera, views.points, self.others)
         flat = ground(views.points, views.poses, views.up)
+        flats = levels(views.points, flat, views.poses)
         raw = [folder / f"raw_{i:06d}.npy" for i in range(len(views))]
         out = tuple(folder / f"{i:06d}.npy" for i in range(len(views)))
 
         def matched(i: int) -> bool:
             others = [pictures[j] for j in chosen[i]]
-            depth = self._matched(pictures[i], others, views.points, flat)
+            depth = self._matched(pictures[i], others, views.points, flats)
             np.save(raw[i], depth)
             return bool(depth.any())
 
@@ -118,21 +119,23 @@ class Stereo:
         progress("look at views", len(views), len(views))
         return out
 
-    def _matched(
-        self, own: Picture, others: list[Picture], points: Array, flat: Array | None
-    ) -> Levels:
+    def _matched(self, own: Picture, others: list[Picture], points: Array, flats: Array) -> Levels:
         """(h, w) depth by matching alone, 0 all over where there is nothing to match with."""
         if len(others) < 2:
             return np.zeros_like(own.grey)
         poses = np.stack([other.pose for other in others])
+        flat = flats[0] if len(flats) else None
         planes = sweep(points, flat, own.pose, poses, own.camera, self.step, self.most)
         if planes is None:
             return np.zeros_like(own.grey)
         h, w = own.grey.shape
         gap = planes.labels[1] - planes.labels[0]
         u, v = np.arange(w), np.arange(h)[:, None]
-        slope = planes.slope[0] * u + planes.slope[1] * v + planes.slope[2]
-        slope = slope.astype(np.float32)
+
+        def inverse_on(plane: Array) -> Levels:
+            return np.asarray(plane[0] * u + plane[1] * v + plane[2], np.float32)
+
+        slope = inverse_on(planes.slope)
         volume = costs(own, others, planes.labels, planes.slope)
         for d, label in enumerate(planes.labels):
             volume[:, d][(slope + label < planes.low) | (slope + label > planes.high)] = 2 * FULL
@@ -144,13 +147,12 @@ class Stereo:
             offsets = ((np.arange(count) - count // 2) * gap * part).astype(np.float32)
             around = np.maximum(base + offsets[:, None, None], least)
             label, cost = self._chosen(costs(own, others, around), own.grey)
-            inverse = base + (label - count // 2) * np.float32(gap * part)
-        inverse = inverse.astype(np.float32)
+            inverse = np.asarray(base + (label - count // 2) * (gap * part), np.float32)
         told = sure = cost < FULL * (1 - self.sure)
-        # What nothing is to be seen on is mostly the ground, or else goes on as what is beside it.
-        for guess in (inverse, slope) if slope.any() else (inverse,):
-            more = agree.spanned(guess, inverse, sure, self.within) & ~told
-            inverse = np.where(more, guess, inverse)
+        # What nothing is to be seen on goes on as what is beside it, or is level ground.
+        for guess in (inverse, *(inverse_on(slope_of(p, own.pose, own.camera)) for p in flats)):
+            more = agree.spanned(guess, inverse, sure, self.within) & ~told & (guess > least)
+            inverse = np.where(more, guess, inverse).astype(np.float32)
             told = told | more
         return np.where(told, 1 / np.maximum(inverse, least), 0).astype(np.float32)
 
