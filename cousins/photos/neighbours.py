@@ -16,7 +16,7 @@ FEWEST = 20  # points in a view, or nothing is known of how far it looks
 SPREAD = (1.0, 99.0)  # percent of a view's points, of which a few are wrong
 FLAT = 0.01  # of the distance: points as far from a plane may be on it
 TRIALS = 500  # samples: three of a plane's points come up surely if it has a fifth of all
-MARGIN = 1.25  # times beyond those: surfaces without points lie before and behind them
+MARGIN = 1.5  # times beyond those: surfaces without points lie before and behind them
 
 
 def neighbours(
@@ -101,7 +101,7 @@ def sweep(
     if ground is not None:
         height = ground[3] - ground[:3] @ pose[:3, 3]
         if abs(height) > 0.05 * near:
-            slopes.append(ground[:3] @ pose[:3, :3] @ np.linalg.inv(camera.matrix) / height)
+            slopes.append(slope_of(ground, pose, camera))
     beyond = [1 / z[inside] - pixel @ slope for slope in slopes]
     ends = [np.percentile(b, SPREAD) for b in beyond]
     k = int(np.argmin([b - a for a, b in ends]))
@@ -167,3 +167,32 @@ def ground(points: Array, poses: Array, up: Array | None, seed: int = 0) -> Arra
     if np.median((poses[:, :3, 3] - middle) @ normal) < 0:
         normal = -normal
     return np.append(normal, normal @ middle)
+
+
+def levels(points: Array, ground: Array | None, poses: Array) -> Array:
+    """(k, 4) planes parallel to the ground on which many of the points (m, 3) lie, itself first: of
+    a floor, say, and a table."""
+    if ground is None:
+        return np.zeros((0, 4))
+    middle = poses[:, :3, 3].mean(0)
+    near = FLAT * float(np.median(np.linalg.norm(points - middle, axis=1)))
+    height = np.sort(points @ ground[:3])
+    found, least = [ground[3]], len(points) / 20
+    height = height[np.abs(height - ground[3]) > 2 * near]
+    while len(height) >= max(least, 3):
+        first = np.searchsorted(height, height - near / 2)
+        count = np.searchsorted(height, height + near / 2, side="right") - first
+        best = int(np.argmax(count))
+        if count[best] < least:
+            break
+        found.append(float(np.median(height[first[best] : first[best] + count[best]])))
+        height = height[np.abs(height - height[best]) > 2 * near]
+    return np.column_stack([np.tile(ground[:3], (len(found), 1)), found])
+
+
+def slope_of(plane: Array, pose: Array, camera: Intrinsics) -> Array:
+    """(3,) inverse depth on the plane (4,) as seen from `pose`, by a pixel's u, v, 1."""
+    height = plane[3] - plane[:3] @ pose[:3, 3]
+    if height == 0:
+        return np.zeros(3)  # seen edge on, it is nowhere
+    return plane[:3] @ pose[:3, :3] @ np.linalg.inv(camera.matrix) / height

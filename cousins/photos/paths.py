@@ -59,14 +59,12 @@ def _along(costs: Costs, jump: Costs, total: Costs, aside: int, small: int) -> N
         total[y] += last
 
 
-def between(total: Costs) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
-    """(h, w) the label of the least cost, between labels by a parabola, and that cost."""
+def between(total: Costs) -> NDArray[np.float32]:
+    """(h, w) the label of the least of the costs (h, d, w), between labels by a parabola."""
     best = total.argmin(axis=1)[:, None]
     inner = np.clip(best, 1, total.shape[1] - 2)
     a, b, c = (np.take_along_axis(total, inner + k, 1)[:, 0].astype(np.float32) for k in (-1, 0, 1))
     bend = a - 2 * b + c
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shift = np.where(bend > 0, 0.5 * (a - c) / bend, 0)
+    shift = 0.5 * (a - c) / np.where(bend > 0, bend, np.inf)
     shift = np.where(best[:, 0] == inner[:, 0], np.clip(shift, -0.5, 0.5), best[:, 0] - inner[:, 0])
-    least = np.take_along_axis(total, best, 1)[:, 0]
-    return (inner[:, 0] + shift).astype(np.float32), least
+    return (inner[:, 0] + shift).astype(np.float32)
