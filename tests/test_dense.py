@@ -29,7 +29,7 @@ def seen(poses, camera=CAMERA, points=None, up=(0, 0, 1), pictures=None):
     points = np.zeros((0, 3)) if points is None else points
     up = None if up is None else np.array(up, float)
     return Views(np.stack(poses), camera, pictures or blank, np.arange(len(poses)), points, True,
-                 "known", 0.3, up, ("few photos",))  # fmt: skip
+                 "known", 0.3, up, warnings=("few photos",))  # fmt: skip
 
 
 def frames(views, mesh, **settings):

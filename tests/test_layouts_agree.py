@@ -16,7 +16,8 @@ from cousins.scene import build, compile_model
 from cousins.shape.carve import Carving
 from examples import table_scene
 
-FRAMES = Phone(frames=20, colour_size=(256, 192), field_of_view=63.8, seed=3)
+# Without noise: some layouts hold no confidence, by which the noisiest depth is known.
+FRAMES = Phone(frames=20, colour_size=(256, 192), field_of_view=63.8, noise=None)
 # What a layout could spoil is what counts; the rest is as coarse as is quick.
 SCAN = Settings(
     voxel=0.004, refine=None, register=None, faces=800, carving=Carving(cells=32, most=0.008)
@@ -57,7 +58,10 @@ def apart(a, b):
     return float(np.mean(ways))
 
 
-@pytest.mark.parametrize("name", [name for name in LAYOUTS if name != "stray"])
+OTHERS = [name for name, layout in LAYOUTS.items() if not layout.alone]
+
+
+@pytest.mark.parametrize("name", [n for n in OTHERS if n not in ("stray", "photos", "video")])
 def test_the_same_film_gives_the_same_scan_in_every_layout(scanned, name):
     want, got = scanned("stray"), scanned(name)
     assert len(got) == len(want)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cousins.phone.walk import Walk, viewpoints
-from cousins.photos import align, rescaled, scaled
+from cousins.photos import align
 from cousins.photos.marks import Sight, marks
-from cousins.photos.scale import AWAY, distance
+from cousins.photos.scale import AWAY, distance, rescaled, scaled
 from cousins.reconstruct.gravity import rotation_to_z
 from cousins.types import Intrinsics, Photos, Views
 

@@ -15,6 +15,7 @@ from cousins.types import Array, Capture
 LEVEL = np.radians(3)  # of a plane's own normals: what is closer agrees
 RIVAL = 0.3  # of another plane's area that must be level, or that plane is believed
 OTHER = np.radians(45)  # a plane so far off a stated up may be a wall, unless
+OPPOSITE = np.radians(135)  # no wall stands so: where nothing is level, up was taken for down
 STEADIER = 0.15  # by that it kept its place before the cameras while they went round
 
 
@@ -71,9 +72,9 @@ def upright(capture: Capture, surface: Surface) -> Upright:
     """Up as the layout defines it, unless the planes clearly say otherwise; else as they say.
 
     A plane near the stated up says so where hardly anything is level with that but much with the
-    plane. One that is far off may be a wall: it is believed where nothing could stand on what is
-    level, or where it was the cameras' turning axis, as up is of a person who walks round things,
-    whichever way the phone is held. Raises ScanError where nothing tells.
+    plane. One that is far off may be a wall: it is believed where it was the cameras' turning axis,
+    as up is of a person who walks round things, whichever way the phone is held, or where it is the
+    other way up and nothing could stand on what is level. Raises ScanError where nothing tells.
     """
     across, down, ahead = capture.poses[:, :3, :3].mean(0).T
     planes = _Planes(surface, vertex_areas(surface), capture.poses)
@@ -92,7 +93,10 @@ def upright(capture: Capture, surface: Surface) -> Upright:
         if p is not None
         and _apart(stated, p.normal) > OTHER
         and p.area > RIVAL * best.area
-        and (best.area < Supports().min_area or p.steady > best.steady + STEADIER)
+        and (
+            p.steady > best.steady + STEADIER
+            or (best.area < Supports().min_area and _apart(stated, p.normal) > OPPOSITE)
+        )
     ]
     if rivals:
         still = [p for p in rivals if p.steady > max(r.steady for r in rivals) - STEADIER]
