@@ -57,13 +57,11 @@ def train(arguments):
         "pipeline.datamanager.train-num-rays-per-batch": int,
         "pipeline.model.implementation": str, "pipeline.model.far-plane": float,
         "pipeline.model.background-color": str, "pipeline.model.num-levels": int,
-        "pipeline.model.use-gradient-scaling": str,
     }.items():  # fmt: skip
         parser.add_argument(f"--{name}", type=kind, required=True)
     parser.add_argument("--pipeline.model.num-proposal-samples-per-ray", type=int, nargs="+")
     for name, kind in {
-        "load-dir": Path, "pipeline.model.max-res": int,
-        "pipeline.model.distortion-loss-mult": float, "pipeline.model.log2-hashmap-size": int,
+        "load-dir": Path, "pipeline.model.log2-hashmap-size": int,
         "pipeline.model.proposal-weights-anneal-max-num-iters": int,
         "optimizers.fields.scheduler.max-steps": int,
         "optimizers.fields.scheduler.lr-final": float,

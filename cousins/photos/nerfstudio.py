@@ -67,8 +67,6 @@ EFFORTS: Mapping[Device, Effort] = {
     "cpu": Effort(2_500, 1024, (64, 32, 16), 12, 17, 960, 200_000),
 }
 BACKGROUND = 5.0  # times as far as the region reaches, in a room, is its furthest wall
-FINEST = 1024  # cells along nerfacto's space; the region takes half of them: 3 mm each in 1.5 m
-COMPACT = 0.01  # weight of what draws a ray's density together; nerfacto's 0.002 is for long runs
 SETTLED = 1e-3  # learning rate that short trainings end at, a tenth of where they start
 WARM = 0.1  # share of a short training in which proposals come to be trusted
 
@@ -304,8 +302,6 @@ def _train(
         "pipeline.model.far-plane": round(BACKGROUND * shown.far * scale, 4),
         # Before a background of its own choice a surface may stay half transparent for long.
         "pipeline.model.background-color": "random",
-        # Few cameras see what is near to one: without this it fogs up.
-        "pipeline.model.use-gradient-scaling": True,
         "pipeline.datamanager.train-num-rays-per-batch": effort.rays,
         "pipeline.model.num-nerf-samples-per-ray": last,
         "pipeline.model.num-levels": effort.levels,
@@ -315,8 +311,6 @@ def _train(
         # Its schedules are for 30 000 iterations and more.
         options |= {
             "pipeline.model.implementation": "torch",
-            "pipeline.model.max-res": FINEST,
-            "pipeline.model.distortion-loss-mult": COMPACT,
             "pipeline.model.proposal-weights-anneal-max-num-iters": max(
                 round(WARM * effort.iterations), 1
             ),
