@@ -71,7 +71,10 @@ def installed(request, distributions, tmp_path_factory):
     [wheel], [sdist] = distributions.glob("*.whl"), distributions.glob("*.tar.gz")
     if request.param == "editable":
         with tarfile.open(sdist) as archive:
-            archive.extractall(folder, filter="data")
+            # Python 3.11.4 and newer ask for a filter.
+            archive.extractall(
+                folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {})
+            )
         target = ["-e", str(folder / sdist.name.removesuffix(".tar.gz"))]
     else:
         target = [str(wheel if request.param == "wheel" else sdist)]
