@@ -56,7 +56,7 @@ def test_one_length_gives_metres(unscaled, tmp_path):
     assert again.size[2] == pytest.approx(0.21, abs=0.008)
     assert np.isclose(max(s.height for s in whole.supports), 0.72, rtol=0.05)
     with pytest.raises(UsageError, match=f"no such object; there are .*{tall.name}"):
-        pipeline.scan(unscaled, tmp_path / "other", settings=QUICK, length=("teapot_9", 0.2))
+        pipeline._measured(pipeline.open_capture(unscaled, None), load_scene(small), "teapot_9", 1)
 
 
 def test_a_length_is_not_asked_for_where_there_are_metres(capture, tmp_path):
