@@ -23,7 +23,7 @@ from cousins.photos import capture as photo_capture
 from cousins.progress import Progress, silent
 from cousins.segment.world import World
 from cousins.settle import Settled, lift, steady
-from cousins.types import Capture, Family, Scene
+from cousins.types import Capture, Family, Photos, Scene
 from cousins.variation.family import Chunk, chunk, joined, worst
 from cousins.variation.sampling import Settings, Source, source
 from cousins.variation.store import Store, store
@@ -214,6 +214,9 @@ def scan(
         capture = found if isinstance(found, Capture) else photo_capture.captured(
             found, photos or photo_capture.Settings(), cache.folder / PICTURES, progress
         )  # fmt: skip
+        if isinstance(found, Photos):
+            # Depth was made at these poses, from these pictures: there is nothing to agree on.
+            settings = replace(settings, refine=None, register=None)
         _check_length(capture, length)
         run, world, scene = _reconstructed(capture, settings, cache, progress)
         if length:
