@@ -72,7 +72,8 @@ def _dense(name: str, nerfstudio: Path | None, iterations: int | None) -> Any:
 
     from cousins.errors import UsageError
     from cousins.photos.capture import FromNerfstudio, FromStereo
-    from cousins.photos.nerfstudio import Nerfstudio, find
+    from cousins.photos.installed import find
+    from cousins.photos.nerfstudio import Nerfstudio
 
     if name == "nerfstudio" or nerfstudio is not None:
         find(nerfstudio)  # before minutes of other work

@@ -19,7 +19,7 @@ from typing import get_args
 from cousins import gl, plugins, resources
 from cousins.errors import CousinsError
 from cousins.native import attempt
-from cousins.photos import nerfstudio
+from cousins.photos import installed
 from cousins.progress import Progress, silent
 
 _LINUX = platform.system() == "Linux"
@@ -189,8 +189,8 @@ def _gpu() -> Check:
 def _nerfstudio() -> Check:
     """It makes surfaces of pictures without depth, which nothing else here needs."""
     try:
-        program = nerfstudio.find()
-        detail = f"{nerfstudio.version(program)} on {nerfstudio.device(program).upper()}"
+        program = installed.find()
+        detail = f"{installed.version(program)} on {installed.device(program).upper()}"
     except CousinsError as error:
         return Check("nerfstudio", False, "not set up", str(error))
     return Check("nerfstudio", True, f"{detail}, in {program.folder}")

@@ -7,8 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from cousins.capture import open_capture
 from cousins.capture.camera import numbers
-from cousins.types import Intrinsics
+from cousins.errors import CaptureError
+from cousins.types import Capture, Intrinsics
 
 SIZE = (96, 72)  # of the video
 DEPTH = (32, 24)
@@ -88,6 +90,30 @@ def without_pictures(path):
     camera = Intrinsics(*SIZE, *numbers(K)).scaled(1920, 1440)
     np.savetxt(path / "camera_matrix.csv", camera.matrix, delimiter=",")
     return path
+
+
+def laid(path, files):
+    """A folder with these files: names to bytes or text."""
+    for name, data in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+def refusal(path, lens=None):
+    """The line with which a capture is refused, at opening or while it is streamed."""
+
+    def everything():
+        found = open_capture(path, lens)
+        for _ in found.frames() if isinstance(found, Capture) else found.pictures():
+            pass
+
+    with pytest.raises(CaptureError) as caught:
+        everything()
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(path) in message
+    return message
 
 
 def sample(name):

@@ -3,11 +3,12 @@
 import cv2
 import numpy as np
 import pytest
+from captures import refusal
 from scipy.spatial.transform import Rotation
 
 from cousins.capture import open_capture
 from cousins.capture.camera import parse
-from cousins.errors import CaptureError, UsageError
+from cousins.errors import UsageError
 
 VIDEO = "47333462"
 
@@ -45,14 +46,6 @@ def pose(time):
     out[:3, :3] = (Rotation.from_euler("z", 20 * (time - 7), degrees=True) * down).as_matrix()
     out[:3, 3] = 0.5 * (time - 7), 0.2, 1.4
     return out
-
-
-def refusal(path):
-    with pytest.raises(CaptureError) as caught:
-        for _ in open_capture(path).frames():
-            pass
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_frames_carry_the_pose_camera_and_images_of_their_time(tmp_path):

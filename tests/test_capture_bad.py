@@ -7,22 +7,11 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from captures import DEPTH, SIZE, without_pictures, write_seven, write_stray
+from captures import DEPTH, SIZE, refusal, without_pictures, write_seven, write_stray
 
 from cousins.capture import files, open_capture
 from cousins.capture.camera import parse
-from cousins.errors import CaptureError, UsageError
-
-
-def refusal(path):
-    """The message with which a capture is refused, at opening or while streaming."""
-    with pytest.raises(CaptureError) as caught:
-        for _ in open_capture(path).frames():
-            pass
-    message = str(caught.value)
-    assert "\n" not in message
-    assert str(path) in message
-    return message
+from cousins.errors import UsageError
 
 
 def test_no_folder_at_all(tmp_path):

@@ -5,12 +5,13 @@ import struct
 
 import numpy as np
 import pytest
+from captures import refusal
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cousins.capture import lzf, open_capture
 from cousins.capture.camera import parse
-from cousins.errors import CaptureError, UsageError
+from cousins.errors import UsageError
 
 SIZE = (32, 24)
 NAMES, KINDS = ("label", "x", "y", "z", "rgb"), ("<u4", "<f4", "<f4", "<f4", "<f4")
@@ -62,15 +63,6 @@ def write(file, data="binary_compressed", fields=None, names=NAMES, kinds=KINDS,
         body = struct.pack("<II", len(packed), len(plain)) + packed
     file.write_bytes(text.encode() + body)
     return file
-
-
-def refusal(path):
-    with pytest.raises(CaptureError) as caught:
-        for _ in open_capture(path).frames():
-            pass
-    assert "\n" not in str(caught.value)
-    assert str(path) in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("data", ["ascii", "binary", "binary_compressed"])

@@ -6,12 +6,12 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
-from captures import SIZE, colour
+from captures import SIZE, colour, refusal
 
 from cousins.capture import open_capture, open_rgbd
 from cousins.capture.camera import parse
 from cousins.errors import CaptureError, UsageError
-from cousins.types import Capture, Photos
+from cousins.types import Photos
 
 STEP = 10 / 65535  # m, as the scripts write it
 LENS = {"fl_x": 80.0, "fl_y": 81.0, "cx": 48.0, "cy": 36.0, "w": SIZE[0], "h": SIZE[1]}
@@ -189,19 +189,6 @@ def test_frames_without_their_files_are_left_out_and_counted(tmp_path):
     for i in range(5):
         (path / f"images/{i}.png").unlink(missing_ok=True)
     assert [f.colour for f in open_rgbd(path).frames()] == [None] * 4
-
-
-def refusal(path):
-    def everything():
-        found = open_capture(path)
-        list(found.frames() if isinstance(found, Capture) else found.pictures())
-
-    with pytest.raises(CaptureError) as caught:
-        everything()
-    message = str(caught.value)
-    assert "\n" not in message
-    assert str(path) in message
-    return message
 
 
 def view(path, i=1, **change):

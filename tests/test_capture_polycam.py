@@ -6,11 +6,11 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
-from captures import DEPTH, SIZE, colour, depth, turn
+from captures import DEPTH, SIZE, colour, depth, laid, refusal, turn
 
 from cousins.capture import open_capture
 from cousins.capture.camera import parse
-from cousins.errors import CaptureError, UsageError
+from cousins.errors import UsageError
 from cousins.mesh import matrix_from_quaternion
 from cousins.types import Photos
 
@@ -63,22 +63,6 @@ def raw(corrected=(), plain=(0, 1, 2)):
         files[f"keyframes/corrected_cameras/{STAMPS[i]}.json"] = camera(i, 90.0)
         files[f"keyframes/corrected_images/{STAMPS[i]}.jpg"] = jpeg(i + 3)
     return files
-
-
-def laid(path, files):
-    for name, data in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(data.encode() if isinstance(data, str) else data)
-    return path
-
-
-def refusal(path):
-    with pytest.raises(CaptureError) as caught:
-        for _ in open_capture(path).frames():
-            pass
-    assert "\n" not in str(caught.value)
-    assert str(path) in str(caught.value)
-    return str(caught.value)
 
 
 def test_plain_frames_are_read_with_every_value_as_it_was_written(tmp_path):

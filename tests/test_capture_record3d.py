@@ -8,7 +8,7 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
-from captures import DEPTH, SIZE, colour, turn
+from captures import DEPTH, SIZE, colour, laid, refusal, turn
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,22 +103,6 @@ def zipped(path, files):
         for name, data in files.items():
             archive.writestr(name, data)
     return path
-
-
-def laid(path, files):
-    for name, data in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(data.encode() if isinstance(data, str) else data)
-    return path
-
-
-def refusal(path):
-    with pytest.raises(CaptureError) as caught:
-        for _ in open_capture(path).frames():
-            pass
-    assert "\n" not in str(caught.value)
-    assert str(path) in str(caught.value)
-    return str(caught.value)
 
 
 def check(capture, numbers):

@@ -4,13 +4,13 @@ import json
 import os
 import struct
 
+import captures
 import cv2
 import numpy as np
 import pytest
 
 from cousins.capture import open_capture
 from cousins.capture.camera import parse
-from cousins.errors import CaptureError
 
 LENS = parse("28,28,15.5,11.5")
 SIZE = (32, 24)
@@ -28,12 +28,7 @@ def write(path, depth="depth.png", colour="rgb.jpg"):
 
 
 def refusal(path, lens=LENS):
-    with pytest.raises(CaptureError) as caught:
-        for _ in open_capture(path, lens).frames():
-            pass
-    assert "\n" not in str(caught.value)
-    assert str(path) in str(caught.value)
-    return str(caught.value)
+    return captures.refusal(path, lens)
 
 
 @pytest.mark.parametrize("depth", ["depth.png", "depth.npy", "0007_depth.png", "Depth-0007.png"])

@@ -14,7 +14,7 @@ import pytest
 
 from cousins import doctor, raycast
 from cousins.errors import CousinsError, MissingDependencyError, ProgramError, UsageError
-from cousins.photos import environment, nerfstudio
+from cousins.photos import environment, installed, nerfstudio
 from cousins.photos.nerfstudio import Nerfstudio
 from cousins.scene import look_at
 from cousins.types import Intrinsics, Views
@@ -52,7 +52,7 @@ def program(tmp_path, monkeypatch):
     (tmp_path / "world.json").write_text(json.dumps(world))
     monkeypatch.setenv(fake.WORLD, str(tmp_path / "world.json"))
     monkeypatch.setenv(fake.CALLS, str(tmp_path / "calls"))
-    monkeypatch.delenv(nerfstudio.VARIABLE, raising=False)
+    monkeypatch.delenv(installed.VARIABLE, raising=False)
     monkeypatch.delenv(fake.MODE, raising=False)
     (tmp_path / "work").mkdir()
     return fake.install(tmp_path / "env")
@@ -237,16 +237,16 @@ def test_progress_is_told(program):
 
 def test_it_is_found_where_it_is_named(program, monkeypatch, tmp_path):
     for place in (program, program / "bin"):
-        assert nerfstudio.find(place).folder == program / "bin"
-    monkeypatch.setenv(nerfstudio.VARIABLE, str(program))
-    assert nerfstudio.find().folder == program / "bin"
+        assert installed.find(place).folder == program / "bin"
+    monkeypatch.setenv(installed.VARIABLE, str(program))
+    assert installed.find().folder == program / "bin"
     with pytest.raises(MissingDependencyError, match=r"nowhere.*make nerfstudio-env"):
-        nerfstudio.find(tmp_path / "nowhere")
-    monkeypatch.delenv(nerfstudio.VARIABLE)
-    monkeypatch.setattr(nerfstudio, "PLACE", tmp_path / "none")
+        installed.find(tmp_path / "nowhere")
+    monkeypatch.delenv(installed.VARIABLE)
+    monkeypatch.setattr(installed, "PLACE", tmp_path / "none")
     with pytest.raises(MissingDependencyError, match=r"not set up.*make nerfstudio-env"):
-        nerfstudio.find()
-    assert nerfstudio.device(nerfstudio.find(program)) == "cpu"
+        installed.find()
+    assert installed.device(installed.find(program)) == "cpu"
 
 
 def test_no_iteration_is_no_request(program):
@@ -267,11 +267,11 @@ def test_a_transform_that_is_none_is_refused(tmp_path, text):
 
 
 def test_doctor_tells_of_it(program, monkeypatch, tmp_path):
-    monkeypatch.setenv(nerfstudio.VARIABLE, str(program))
+    monkeypatch.setenv(installed.VARIABLE, str(program))
     check = doctor._nerfstudio()
     assert check.works
     assert check.detail.startswith("1.1.5 on CPU")
-    monkeypatch.setenv(nerfstudio.VARIABLE, str(tmp_path / "nowhere"))
+    monkeypatch.setenv(installed.VARIABLE, str(tmp_path / "nowhere"))
     check = doctor._nerfstudio()
     assert not check.works
     assert not check.required
@@ -311,7 +311,7 @@ def patterned():
 def test_the_real_program_makes_a_surface(tmp_path, monkeypatch):
     """A few iterations make no good surface, but take every step on the way to one."""
     try:
-        program = nerfstudio.find()
+        program = installed.find()
     except MissingDependencyError as error:
         pytest.skip(str(error))
     # The region holds the cameras as well: wherever rays end so early in a training, it is inside.

@@ -89,13 +89,7 @@ def captured(
     views = solved(photos, settings, work, progress)
     capture = settings.dense(photos, views, work, progress)
     told = [asdict(settings.pick), asdict(settings.solve), settings.tag_size, repr(settings.dense)]
-    return replace(
-        capture,
-        sha256=digest(photos.sha256, *told),
-        metric=views.metric,
-        scale_source=views.scale_source,
-        warnings=views.warnings,
-    )
+    return replace(capture, sha256=digest(photos.sha256, *told))
 
 
 def rescaled(capture: Capture, factor: float, source: str) -> Capture:

@@ -64,6 +64,8 @@ def rendered(
         sha256=sha256,
         frames=frames,
         warnings=views.warnings,
+        metric=views.metric,
+        scale_source=views.scale_source,
     )
 
 

@@ -16,7 +16,7 @@ import venv
 from pathlib import Path
 
 from cousins.errors import CousinsError, MissingDependencyError, ProgramError
-from cousins.photos.nerfstudio import PLACE, VARIABLE, find
+from cousins.photos.installed import PLACE, VARIABLE, find
 
 NERFSTUDIO = "nerfstudio==1.1.5"
 # The pair that it was tried with; it asks for no version itself.
