@@ -263,10 +263,7 @@ def _reconstructed(
     run.warnings += capture.warnings
     run.checks["scale"] = capture.scale_source
     if not capture.metric:
-        run.warnings.append(
-            f"the scale is not known ({capture.scale_source}): masses are withheld; scan again "
-            "with --tag-size or --length"
-        )
+        run.warnings.append(f"the scale is not known ({capture.scale_source}): masses are withheld")
     scanning.refine_poses(run)
     scanning.leave_out_transient(run)
     scanning.register_colour(run)

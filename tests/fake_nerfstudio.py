@@ -45,7 +45,7 @@ def install(folder: Path) -> Path:
 def train(arguments):
     method, rest = arguments[0], arguments[1:]
     split = rest.index("nerfstudio-data")
-    assert method == "nerfacto"
+    assert method in ("nerfacto", "depth-nerfacto")
     parser = argparse.ArgumentParser(allow_abbrev=False)
     for name, kind in {
         "data": Path, "output-dir": Path, "experiment-name": str, "timestamp": str, "vis": str,
@@ -63,25 +63,39 @@ def train(arguments):
     for name, kind in {
         "load-dir": Path, "pipeline.model.log2-hashmap-size": int,
         "pipeline.model.proposal-weights-anneal-max-num-iters": int,
+    }.items():  # fmt: skip
+        parser.add_argument(f"--{name}", type=kind)
+    own = {
         "optimizers.fields.scheduler.max-steps": int,
         "optimizers.fields.scheduler.lr-final": float,
         "optimizers.proposal-networks.scheduler.max-steps": int,
         "optimizers.proposal-networks.scheduler.lr-final": float,
-    }.items():  # fmt: skip
+    }
+    if method == "depth-nerfacto":
+        own = {
+            "pipeline.model.depth-loss-mult": float, "pipeline.model.should-decay-sigma": str,
+            "pipeline.model.sigma-decay-rate": float, "pipeline.model.depth-sigma": float,
+            "pipeline.model.starting-depth-sigma": float,
+        }  # fmt: skip
+    for name, kind in own.items():
         parser.add_argument(f"--{name}", type=kind)
     given = vars(parser.parse_args(rest[:split]))
     views = argparse.ArgumentParser(allow_abbrev=False)
     for name in ("eval-mode", "center-method", "orientation-method", "auto-scale-poses"):
         views.add_argument(f"--{name}", required=True)
+    views.add_argument("--depth-unit-scale-factor", required=True)
     views = vars(views.parse_args(rest[split + 1 :]))
-    assert list(views.values()) == ["all", "none", "none", "False"], views
+    assert list(views.values()) == ["all", "none", "none", "False", "1.0"], views
 
     told = json.loads((given["data"] / "transforms.json").read_text())
     for frame in told["frames"]:
         head = (given["data"] / frame["file_path"]).read_bytes()[:24]
         assert head[:8] == b"\x89PNG\r\n\x1a\n"
         assert struct.unpack(">II", head[16:]) == (told["w"], told["h"])
-    run = given["output_dir"] / given["experiment_name"] / "nerfacto" / given["timestamp"]
+        deep = "depth_file_path" in frame
+        assert deep == (method == "depth-nerfacto")
+        assert not deep or (given["data"] / frame["depth_file_path"]).exists()
+    run = given["output_dir"] / given["experiment_name"] / method / given["timestamp"]
     steps = run / "nerfstudio_models"
     steps.mkdir(parents=True, exist_ok=True)
     (run / "config.yml").write_text("!!python/object:nerfstudio.engine.trainer.TrainerConfig\n")

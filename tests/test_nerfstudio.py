@@ -152,6 +152,32 @@ def test_a_training_that_was_cut_short_goes_on(program, monkeypatch):
     assert "--load-dir" in train
 
 
+def test_depth_that_is_known_is_held_to(program, monkeypatch):
+    """In metres, of each view; a training that goes on does not begin to believe it anew."""
+    depths = [program.parent / f"depth_{i}.npy" for i in range(len(views()))]
+    for i, path in enumerate(depths):
+        np.save(path, np.full((18, 24), 0.5 + 0.01 * i, np.float32))
+    backend = Nerfstudio(program, 20, "cpu")
+    monkeypatch.setenv(fake.MODE, "half")
+    with pytest.raises(ProgramError, match="half way"):
+        backend(views(), program.parent / "work", depths=depths)
+    (written,) = (program.parent / "work").glob("nerfstudio-*/transforms.json")
+    for i, frame in enumerate(json.loads(written.read_text())["frames"]):
+        assert np.load(written.parent / frame["depth_file_path"])[3, 4] == np.float32(
+            0.5 + 0.01 * i
+        )
+    monkeypatch.delenv(fake.MODE)
+    mesh = backend(views(), program.parent / "work", depths=depths)
+    assert np.abs(mesh.vertices - VERTICES).max() < 1e-9
+    trains = [call for call in calls(program) if call[0] == "ns-train"]
+    assert [call[1] for call in trains] == ["depth-nerfacto"] * 2
+    name = "--pipeline.model.starting-depth-sigma"
+    first, second = (float(call[call.index(name) + 1]) for call in trains)
+    assert second < first
+    surface(program)  # by the pictures alone it is another
+    assert calls(program)[-2][1] == "nerfacto"
+
+
 @pytest.mark.parametrize(
     ("mode", "told"),
     [
@@ -308,7 +334,8 @@ def patterned():
 
 
 @pytest.mark.slow
-def test_the_real_program_makes_a_surface(tmp_path, monkeypatch):
+@pytest.mark.parametrize("held", [False, True])
+def test_the_real_program_makes_a_surface(tmp_path, monkeypatch, held):
     """A few iterations make no good surface, but take every step on the way to one."""
     try:
         program = installed.find()
@@ -319,7 +346,16 @@ def test_the_real_program_makes_a_surface(tmp_path, monkeypatch):
     seen = replace(views(), pictures=patterned, points=points)
     small = nerfstudio.Effort(300, 512, (32, 16, 16), 8, 14, 96, 2_000)
     monkeypatch.setattr(nerfstudio, "LIMIT", 300.0)
-    mesh = Nerfstudio(program.folder, effort=small)(seen, tmp_path)
+    depths = []
+    for i, pose in enumerate(seen.poses if held else ()):
+        origins, directions = raycast.rays(CAMERA, pose)
+        z = (TARGET[2] - origins[:, 2]) / directions[:, 2]
+        depths.append(tmp_path / f"depth_{i}.npy")
+        np.save(depths[-1], z.reshape(CAMERA.height, CAMERA.width).astype(np.float32))
+    mesh = Nerfstudio(program.folder, effort=small)(seen, tmp_path, depths=depths)
     assert len(mesh.faces) > 100
     assert np.linalg.norm(mesh.vertices - TARGET, axis=1).max() < 2
+    if held:  # the table is where it is
+        near = np.linalg.norm(mesh.vertices[:, :2] - TARGET[:2], axis=1) < 0.2
+        assert np.median(np.abs(mesh.vertices[near, 2] - TARGET[2])) < 0.02
     assert list(tmp_path.glob("surface-*.npz"))

@@ -15,7 +15,7 @@ the sparse points alone, with hardly a pixel known; they are not used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,7 @@ COLMAP_TURNS = (
     np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0]]),
     np.array([[0.0, 1, 0, 0], [1, 0, 0, 0], [0, 0, -1, 0]]),
 )
+NO_UNIT = "none: its poses are COLMAP's, which are in no unit; give one known length to have metres"
 SPARSE = 0.05  # of the pixels: a sensor knows most of them, COLMAP a few thousand points
 
 
@@ -69,14 +70,10 @@ class Nerfstudio:
             return transforms.photos(
                 files, self.layout, seen, up, notes, solved=True, metric=not colmap
             )
-        if colmap:
-            notes += (
-                f"{FILE} has poses by COLMAP, in no unit: sizes are right only if its depth and"
-                " its poses were brought to metres",
-            )
         units = form.depth_unit_scale_factor, form.integer_depth_scale
         unit = next((told for told in units if told is not None), MILLIMETRES)
-        return transforms.capture(files, self.layout, seen, unit, up, notes)
+        made = transforms.capture(files, self.layout, seen, unit, up, notes)
+        return replace(made, metric=False, scale_source=NO_UNIT) if colmap else made
 
 
 def _named(

@@ -42,7 +42,13 @@ class FromStereo:
     def __call__(
         self, photos: Photos, views: Views, work: Path, progress: Progress = silent
     ) -> Capture:
-        """Raises ScanError as `Stereo` does. What it made in `work` is taken up again."""
+        """Raises ScanError as `Stereo` does."""
+        return stereo.capture(views, self.depths(photos, views, work, progress), photos)
+
+    def depths(
+        self, photos: Photos, views: Views, work: Path, progress: Progress = silent
+    ) -> list[Path]:
+        """A file for each view, see `Stereo`. What it made in `work` is taken up again."""
         cache = Cache(work)
         key = digest(photos.sha256, views.poses.tolist(), asdict(self.make))
         kept = cache.load("stereo", key)
@@ -50,21 +56,24 @@ class FromStereo:
             files = self.make(views, work, progress)
             kept = {"files": np.array([file.name for file in files])}
             cache.save("stereo", key, **kept)
-        depths = [work / "stereo" / str(name) for name in kept["files"]]
-        return stereo.capture(views, depths, photos)
+        return [work / "stereo" / str(name) for name in kept["files"]]
 
 
 @dataclass(frozen=True)
 class FromNerfstudio:
-    """Depth by a surface that nerfstudio makes; see `Nerfstudio`."""
+    """Depth by a surface that nerfstudio makes; see `Nerfstudio`. held: to which depth, where it
+    knows any; None for by the pictures alone."""
 
     make: Nerfstudio = Nerfstudio()
+    held: FromStereo | None = FromStereo()
 
     def __call__(
         self, photos: Photos, views: Views, work: Path, progress: Progress = silent
     ) -> Capture:
-        """Raises MissingDependencyError and ProgramError as `Nerfstudio` does."""
-        mesh = self.make(views, work, progress)
+        """Raises MissingDependencyError, ScanError and ProgramError as `Nerfstudio` and `Stereo`
+        do."""
+        depths = self.held.depths(photos, views, work, progress) if self.held else ()
+        mesh = self.make(views, work, progress, depths)
         return rendered(photos.path, photos.layout, photos.sha256, views, mesh)
 
 

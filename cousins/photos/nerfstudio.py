@@ -1,6 +1,7 @@
 """A dense surface from posed pictures by nerfstudio, called as a program of its own environment.
 
-Nerfacto (Tancik et al. 2023, "Nerfstudio") is trained on the pictures, and Poisson's method
+Nerfacto (Tancik et al. 2023, "Nerfstudio") is trained on the pictures, held to the depth that is
+known already (its depth-nerfacto; Deng et al. 2022, "Depth-supervised NeRF"), and Poisson's method
 (Kazhdan and Hoppe 2013) closes a surface over the points where its rays end. `make nerfstudio-env`
 builds the environment.
 """
@@ -13,7 +14,7 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from cousins.progress import Progress, silent
 from cousins.types import Array, Intrinsics, Mesh, Views
 
 STAGE = "surface"
+RUN = "out/views/*/run"  # where a training of any method is kept
+MODELS = "nerfstudio_models"
 LOG = "nerfstudio.log"
 GL_FROM_CV = np.diag([1.0, -1.0, -1.0, 1.0])  # its cameras look along -z, with y up
 MOST_BYTES = 2_000_000_000  # of a mesh file; Poisson at its depth makes 100 MB at most
@@ -52,15 +55,19 @@ class Effort:
 
 
 # On a GPU nerfacto's own settings. On a CPU a ray then costs 2.2 ms of a core; with a third of the
-# samples, and tables whose entries are not touched in vain at every step, less than 0.7: half an
-# hour of two cores is 5000 steps.
+# samples, and tables whose entries are not touched in vain at every step, less than 0.7: ten
+# minutes of two cores are 1500 steps.
 EFFORTS: Mapping[Device, Effort] = {
     "cuda": Effort(30_000, 4096, (256, 96, 48), 16, 19, 1920, 1_000_000),
-    "cpu": Effort(5_000, 1024, (64, 32, 16), 12, 17, 960, 200_000),
+    "cpu": Effort(1_500, 1024, (64, 32, 16), 12, 17, 960, 200_000),
 }
 BACKGROUND = 5.0  # times as far as the region reaches, in a room, is its furthest wall
 SETTLED = 1e-3  # learning rate that short trainings end at, a tenth of where they start
 WARM = 0.1  # share of a short training in which proposals come to be trusted
+# Known depth: the variance about it (region's half lengths, squared) within which a ray may end, at
+# first and from a share of the training on.
+LOOSE, TIGHT, TIGHTENED = 1e-2, 3e-5, 0.7
+HELD = 1.0  # weight of that, beside the colours' error
 
 
 @dataclass(frozen=True)
@@ -76,13 +83,20 @@ class Nerfstudio:
     device: Device | None = None
     effort: Effort | None = None
 
-    def __call__(self, views: Views, work: Path, progress: Progress = silent) -> Mesh:
+    def __call__(
+        self,
+        views: Views,
+        work: Path,
+        progress: Progress = silent,
+        depths: Sequence[Path] = (),
+    ) -> Mesh:
         """The surface that the views show, in their world, cut to what they look at.
 
-        Works in `work`, keeps the programs' output in work/nerfstudio.log, and takes up what an
-        earlier call with the same views and settings left there. Raises MissingDependencyError
-        where nerfstudio is not set up, ScanError for views that look at nothing in common,
-        ProgramError where it fails, UsageError for fewer iterations than one.
+        depths: of each view, as `Stereo` writes them; nerfacto is held to what they know. Works in
+        `work`, keeps the programs' output in work/nerfstudio.log, and takes up what an earlier call
+        with the same views and settings left there. Raises MissingDependencyError where
+        nerfstudio is not set up, ScanError for views that look at nothing in common, ProgramError
+        where it fails, UsageError for fewer iterations than one.
         """
         if self.iterations is not None and self.iterations < 1:
             raise UsageError(f"iterations = {self.iterations}: nerfstudio needs at least 1")
@@ -92,7 +106,8 @@ class Nerfstudio:
         if self.iterations is not None:
             effort = replace(effort, iterations=self.iterations)
         shown = region(views)
-        key = digest(on, asdict(effort), _content(views, effort), shown.frame.tolist(),
+        prior = [hashlib.sha256(path.read_bytes()).hexdigest() for path in depths]
+        key = digest(on, asdict(effort), _content(views, effort), prior, shown.frame.tolist(),
                      shown.half.tolist(), shown.near)  # fmt: skip
         cache = Cache(work)
         kept = cache.load(STAGE, key)
@@ -101,8 +116,8 @@ class Nerfstudio:
         folder, log = work / f"nerfstudio-{key}", work / LOG
         try:
             _tidy(work, keep=folder)
-            _write(folder, views, shown, effort)
-            _train(program, folder, log, shown, effort, on, progress)
+            _write(folder, views, shown, effort, depths)
+            _train(program, folder, log, shown, effort, on, bool(depths), progress)
             mesh = _export(program, folder, log, shown, effort, on, progress)
             cache.save(STAGE, key, vertices=mesh.vertices, faces=mesh.faces)
         except OSError as error:
@@ -152,7 +167,9 @@ def _pictures(views: Views, effort: Effort) -> Iterator[np.ndarray]:
         yield np.asarray(picture)
 
 
-def _write(folder: Path, views: Views, shown: Region, effort: Effort) -> None:
+def _write(
+    folder: Path, views: Views, shown: Region, effort: Effort, depths: Sequence[Path]
+) -> None:
     """transforms.json and the pictures, in coordinates in which the region fills -1..1: there
     nerfacto does not contract space. Last comes transforms.json: with it everything is there."""
     import cv2
@@ -160,7 +177,8 @@ def _write(folder: Path, views: Views, shown: Region, effort: Effort) -> None:
     told = folder / "transforms.json"
     if told.exists():
         return
-    (folder / "images").mkdir(parents=True, exist_ok=True)
+    for name in ("images", "depths"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     frames = []
     box_from_world = np.linalg.inv(shown.frame)
     scale = _scale(shown)
@@ -169,7 +187,11 @@ def _write(folder: Path, views: Views, shown: Region, effort: Effort) -> None:
         (folder / name).write_bytes(cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes())
         its = box_from_world @ pose @ GL_FROM_CV
         its[:3, 3] *= scale
-        frames.append({"file_path": name, "transform_matrix": its.tolist()})
+        frame = {"file_path": name, "transform_matrix": its.tolist()}
+        if depths:
+            frame["depth_file_path"] = f"depths/{i:05d}.npy"
+            shutil.copyfile(depths[i], folder / frame["depth_file_path"])
+        frames.append(frame)
     k = _camera(views, effort)
     text = json.dumps(
         {
@@ -206,7 +228,7 @@ def _environment(on: Device) -> dict[str, str]:
 
 def _train(
     program: Program, folder: Path, log: Path, shown: Region, effort: Effort, on: Device,
-    progress: Progress,
+    held: bool, progress: Progress,
 ) -> None:  # fmt: skip
     """Trains, or goes on with a training that was cut short."""
     done = _steps(folder)
@@ -247,20 +269,27 @@ def _train(
             "pipeline.model.proposal-weights-anneal-max-num-iters": max(
                 round(WARM * effort.iterations), 1
             ),
+        }
+    if on == "cpu" and not held:  # depth-nerfacto has no such schedules
+        options |= {
             "optimizers.fields.scheduler.max-steps": effort.iterations,
             "optimizers.fields.scheduler.lr-final": SETTLED,
             "optimizers.proposal-networks.scheduler.max-steps": effort.iterations,
             "optimizers.proposal-networks.scheduler.lr-final": SETTLED,
         }
+    if held:
+        options |= _held(effort.iterations, done)
+    method = "depth-nerfacto" if held else "nerfacto"
     if done:
-        options["load-dir"] = "out/views/nerfacto/run/nerfstudio_models"
-    command = [str(program.train), "nerfacto", *_options(options),
+        options["load-dir"] = f"out/views/{method}/run/{MODELS}"
+    command = [str(program.train), method, *_options(options),
                "--pipeline.model.num-proposal-samples-per-ray", str(first), str(second),
                "nerfstudio-data", *_options({
                    "eval-mode": "all",
                    "center-method": "none",
                    "orientation-method": "none",
                    "auto-scale-poses": False,
+                   "depth-unit-scale-factor": 1.0,
                })]  # fmt: skip
     progress("training", done, effort.iterations)
     for line in run(command, folder, log, _environment(on)):
@@ -271,6 +300,18 @@ def _train(
     progress("training", effort.iterations, effort.iterations)
 
 
+def _held(iterations: int, done: int) -> dict[str, Any]:
+    """How depth is believed; a checkpoint does not tell how far the belief has come."""
+    decay = (TIGHT / LOOSE) ** (1 / max(TIGHTENED * iterations, 1))
+    return {
+        "pipeline.model.depth-loss-mult": HELD,
+        "pipeline.model.should-decay-sigma": True,
+        "pipeline.model.sigma-decay-rate": round(decay, 8),
+        "pipeline.model.depth-sigma": TIGHT,
+        "pipeline.model.starting-depth-sigma": max(LOOSE * decay**done, TIGHT),
+    }
+
+
 def _options(options: Mapping[str, Any]) -> list[str]:
     return [text for name, value in options.items() for text in (f"--{name}", str(value))]
 
@@ -278,7 +319,7 @@ def _options(options: Mapping[str, Any]) -> list[str]:
 def _steps(folder: Path) -> int:
     """Iterations of the latest sound checkpoint; one that was cut short is removed."""
     latest = 0
-    for file in folder.glob("out/views/nerfacto/run/nerfstudio_models/step-*.ckpt"):
+    for file in folder.glob(f"{RUN}/{MODELS}/step-*.ckpt"):
         step = re.fullmatch(r"step-(\d{9})", file.stem)
         if step is None or not zipfile.is_zipfile(file):
             file.unlink()
@@ -291,7 +332,7 @@ def _export(
     program: Program, folder: Path, log: Path, shown: Region, effort: Effort, on: Device,
     progress: Progress,
 ) -> Mesh:  # fmt: skip
-    made = folder / "out/views/nerfacto/run"
+    made = next(folder.glob(RUN))
     scale = _scale(shown)
     box = [f"{2 * scale * v:.4f}" for v in shown.half]
     command = [str(program.export), "poisson", *_options({
