@@ -67,6 +67,7 @@ def scanned(path: Path, out: Path) -> tuple[dict[str, Any], list[trimesh.Trimesh
 
     def timed(*arguments: Any) -> Any:
         capture = open_capture(*arguments)
+        assert isinstance(capture, Capture)
 
         def frames() -> Iterator[Frame]:
             nonlocal waited
@@ -79,7 +80,7 @@ def scanned(path: Path, out: Path) -> tuple[dict[str, Any], list[trimesh.Trimesh
                     return
                 yield frame
 
-        return replace(capture, frames=frames) if isinstance(capture, Capture) else capture
+        return replace(capture, frames=frames)
 
     before, pipeline.open_capture = pipeline.open_capture, timed
     try:
