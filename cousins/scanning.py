@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cousins import __version__
 from cousins.cache import Cache, digest
-from cousins.errors import ScanError
+from cousins.errors import ScanError, UsageError
+from cousins.masks import Masker
+from cousins.masks.ask import Ask
 from cousins.progress import Progress
 from cousins.reconstruct.depth import coarser
 from cousins.reconstruct.poses import Refine
@@ -20,6 +23,7 @@ from cousins.reconstruct.transient import Transient, without
 from cousins.reconstruct.tsdf import Region, Surface, Tsdf
 from cousins.segment import Segmenter
 from cousins.segment.geometric import FINE, Geometric, Segment, fit_ground
+from cousins.segment.informed import nearest
 from cousins.segment.room import (
     belongs,
     beneath,
@@ -58,6 +62,8 @@ class Settings:
     transient: Transient | None = Transient()  # hands; None leaves them in
     register: Register | None = Register()  # colour to depth; None leaves it as it is
     segmenter: Segmenter = Geometric()
+    masker: Masker | None = None  # what finds things in pictures; None asks none
+    ask: Ask = Ask()
 
 
 @dataclass
@@ -262,22 +268,12 @@ def fuse(run: Run, world: World) -> Surface:
 
 
 def segment(run: Run, world: World, fine: Surface) -> list[Segment]:
-    """The objects' seen surfaces. Raises ScanError where there is none."""
-    found: list[Segment] = []
-    clusters, seen = clusters_of(world), without_walls(fine, world.walls)
-    for support in world.supports:
-        above = tuple(s for s in world.supports if s.height > support.height + 0.05)
-        legs = furniture(clusters, support, run.settings.max_size)
-        here = run.settings.segmenter(seen, support, above)
-        chosen = [
-            not (
-                belongs(s.points, legs)
-                or beneath(s, world.supports)
-                or any(_behind(s, wall) for wall in world.walls)
-            )
-            for s in here
-        ]
-        found += _chosen(here, chosen, len(found)).values()
+    """The objects' seen surfaces. Raises ScanError where there is none, UsageError where pictures
+    are to be asked and there are none."""
+    seen = without_walls(fine, world.walls)
+    found = _segments(run, world, seen, None)
+    if found and run.settings.masker is not None:
+        found = _segments(run, world, seen, _told(run, world, seen, found))
     if not found:
         raise ScanError(
             f"{run.capture.path}: no object was found on {_names(world.supports)}; film things "
@@ -294,6 +290,60 @@ def segment(run: Run, world: World, fine: Surface) -> list[Segment]:
                     f"surface, at a depth noise of {1000 * ground.noise:.1f} mm"
                 )
     return found
+
+
+def _segments(
+    run: Run, world: World, seen: Surface, told: NDArray[np.intp] | None
+) -> list[Segment]:
+    """What stands on each support, and is no furniture or wall. told: as in `Segmenter`."""
+    found: list[Segment] = []
+    clusters = clusters_of(world)
+    for support in world.supports:
+        above = tuple(s for s in world.supports if s.height > support.height + 0.05)
+        legs = furniture(clusters, support, run.settings.max_size)
+        here = run.settings.segmenter(seen, support, above, told)
+        chosen = [
+            not (
+                belongs(s.points, legs)
+                or beneath(s, world.supports)
+                or any(_behind(s, wall) for wall in world.walls)
+            )
+            for s in here
+        ]
+        found += _chosen(here, chosen, len(found)).values()
+    return found
+
+
+def _told(run: Run, world: World, seen: Surface, found: list[Segment]) -> NDArray[np.intp]:
+    """(n,) the thing that pictures say each point of the surface is of, -1 where they do not."""
+    masker = run.settings.masker
+    assert masker is not None
+    start = time.perf_counter()
+    if next(run.capture.frames()).colour is None:
+        raise UsageError(f"{run.capture.path}: has no pictures to find things in: leave out "
+                         "--segmenter")  # fmt: skip
+    pose = world.world_from_capture
+
+    def frames() -> Iterator[Frame]:
+        for frame in run.capture.frames():
+            yield replace(frame, world_from_camera=pose @ frame.world_from_camera)
+
+    points = np.concatenate([s.points for s in found])
+    normals = np.concatenate([s.normals for s in found])
+    of = np.repeat(np.arange(len(found)), [len(s.points) for s in found])
+    said, cell = run.settings.ask(
+        masker, frames, len(run.capture), points, normals, of, run.settings.max_range, run.cache,
+        run.key, run.progress,
+    )  # fmt: skip
+    run.key = digest(run.key, "masks", repr(run.settings.ask), repr(masker))
+    run.used["masks"] = {"masker": repr(masker)} | asdict(run.settings.ask)
+    run.seconds["masks"] = time.perf_counter() - start
+    run.checks["masks"] = {
+        "things": len(said.agreement),
+        "agreement": [round(float(a), 3) for a in said.agreement],
+        "pictures": said.views.tolist(),
+    }
+    return nearest(points, said.label[cell], seen.vertices, 1e-6)
 
 
 def _behind(segment: Segment, wall: Wall) -> bool:

@@ -14,10 +14,10 @@ import pytest
 
 from cousins import doctor, raycast
 from cousins.errors import CousinsError, MissingDependencyError, ProgramError, UsageError
-from cousins.photos import environment, installed, nerfstudio
+from cousins.photos import environment, installed, known, nerfstudio
 from cousins.photos.nerfstudio import Nerfstudio
 from cousins.scene import look_at
-from cousins.types import Intrinsics, Views
+from cousins.types import Intrinsics, Mesh, Views
 
 CAMERA = Intrinsics(96, 72, 80.0, 82.0, 47.0, 36.5)
 TARGET = np.array([3.0, -2.0, 0.7])
@@ -155,17 +155,17 @@ def test_a_training_that_was_cut_short_goes_on(program, monkeypatch):
 def test_depth_that_is_known_is_held_to(program, monkeypatch):
     """In metres, of each view; a training that goes on does not begin to believe it anew."""
     depths = [program.parent / f"depth_{i}.npy" for i in range(len(views()))]
-    for i, path in enumerate(depths):
-        np.save(path, np.full((18, 24), 0.5 + 0.01 * i, np.float32))
-    backend = Nerfstudio(program, 20, "cpu")
+    away = float(np.linalg.norm(views().poses[0, :3, 3] - TARGET))
+    for path in depths:  # all round the target
+        np.save(path, np.full((18, 24), away, np.float32))
+    effort = replace(nerfstudio.EFFORTS["cpu"], alone=0.5)
+    backend = Nerfstudio(program, 20, "cpu", effort)
     monkeypatch.setenv(fake.MODE, "half")
     with pytest.raises(ProgramError, match="half way"):
         backend(views(), program.parent / "work", depths=depths)
     (written,) = (program.parent / "work").glob("nerfstudio-*/transforms.json")
-    for i, frame in enumerate(json.loads(written.read_text())["frames"]):
-        assert np.load(written.parent / frame["depth_file_path"])[3, 4] == np.float32(
-            0.5 + 0.01 * i
-        )
+    for frame in json.loads(written.read_text())["frames"]:
+        assert np.load(written.parent / frame["depth_file_path"])[3, 4] == np.float32(away)
     monkeypatch.delenv(fake.MODE)
     mesh = backend(views(), program.parent / "work", depths=depths)
     assert np.abs(mesh.vertices - VERTICES).max() < 1e-9
@@ -176,6 +176,28 @@ def test_depth_that_is_known_is_held_to(program, monkeypatch):
     assert second < first
     surface(program)  # by the pictures alone it is another
     assert calls(program)[-2][1] == "nerfacto"
+    for path in depths:
+        np.save(path, np.full((18, 24), 0.2, np.float32))
+    with pytest.raises(ProgramError, match="nowhere near"):
+        Nerfstudio(program, 20, "cpu")(views(), program.parent / "work", depths=depths)
+
+
+def test_what_lies_far_from_known_depth_is_left_out(tmp_path):
+    """A sheet half of which a depth map shows."""
+    seen = views(2)
+    k = CAMERA.scaled(24, 18)
+    depth = np.zeros((18, 24), np.float32)
+    depth[:, :12] = 0.8
+    for i in range(2):
+        np.save(tmp_path / f"{i}.npy", depth)
+    p = known.known(seen, [tmp_path / "0.npy", tmp_path / "1.npy"], 0.01)
+    ray = np.array([(5 - k.cx) / k.fx, (7 - k.cy) / k.fy, 1.0])
+    shown = seen.poses[0][:3, :3] @ (0.8 * ray) + seen.poses[0][:3, 3]
+    assert np.linalg.norm(p - shown, axis=1).min() < 0.02
+    corners = np.concatenate([at + 0.001 * np.eye(3) for at in (shown, shown + [0, 0, 3.0])])
+    kept = known.near(Mesh(corners, np.arange(6).reshape(2, 3)), p, 0.03)
+    assert np.array_equal(kept.vertices, corners[:3])
+    assert np.array_equal(kept.faces, [[0, 1, 2]])
 
 
 @pytest.mark.parametrize(
@@ -344,7 +366,7 @@ def test_the_real_program_makes_a_surface(tmp_path, monkeypatch, held):
     # The region holds the cameras as well: wherever rays end so early in a training, it is inside.
     points = TARGET + np.random.default_rng(0).uniform(-0.6, 0.6, (400, 3))
     seen = replace(views(), pictures=patterned, points=points)
-    small = nerfstudio.Effort(300, 512, (32, 16, 16), 8, 14, 96, 2_000)
+    small = nerfstudio.Effort(300, 512, (32, 16, 16), 8, 14, 96, 2_000, np.inf)
     monkeypatch.setattr(nerfstudio, "LIMIT", 300.0)
     depths = []
     for i, pose in enumerate(seen.poses if held else ()):

@@ -1,13 +1,14 @@
 """What stands where in a scene, before physics has its say: a room and a list of items.
 
 Colours of a scene's things differ from one another, and partners that touch are turned against
-each other: what no geometry could part (flush faces of one colour) does not occur.
+each other: what no geometry could part (flush faces) occurs in the layout `flush` alone, and there
+in two colours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -17,8 +18,9 @@ from cousins.household.looks import PALETTE
 from cousins.household.rooms import Room, draw_room
 from cousins.household.things import Household, draw
 
-# Alone: clear of all others. Beside: touches `other`. Atop and inside: `other` carries it.
-Role = Literal["alone", "beside", "atop", "inside", "wall"]
+# Alone: clear of all others. Beside: touches `other`. Flush: and is as `other` but for its colour,
+# and stands as that. Atop and inside: `other` carries it.
+Role = Literal["alone", "beside", "flush", "atop", "inside", "wall"]
 FLAT_TOPPED = ("box", "carton", "book", "bundle")
 SMALL = ("can", "mug", "ball", "box", "carton", "bowl")
 COMPACT = (*SMALL, "bottle", "book", "ell", "bundle")
@@ -75,6 +77,14 @@ class _Cast:
         if other >= 0:
             surface = self.items[other].surface
         self.items.append(Item(thing, role, other, surface))
+        return len(self.items) - 1
+
+    def twin(self, other: int) -> int:
+        """Something like item `other` in another colour, flush with it."""
+        first = self.items[other].thing
+        thing = draw(first.category, self.rng, next(self.colours))
+        thing = replace(thing, shape=first.shape, make=first.make)
+        self.items.append(Item(thing, "flush", other, self.items[other].surface))
         return len(self.items) - 1
 
     def several(self, low: int, high: int, categories: Sequence[str], **how) -> None:
@@ -192,6 +202,14 @@ def _shiny(rng: np.random.Generator) -> Plan:
     return cast.plan(draw_room(rng))
 
 
+def _flush(rng: np.random.Generator) -> Plan:
+    cast = _Cast(rng)
+    for _ in range(2):
+        cast.twin(cast.add(("box", "carton")))
+    cast.several(1, 2, COMPACT)
+    return cast.plan(draw_room(rng))
+
+
 def _mixed(rng: np.random.Generator) -> Plan:
     cast = _Cast(rng)
     cast.tower(2)
@@ -206,4 +224,5 @@ def _mixed(rng: np.random.Generator) -> Plan:
 LAYOUTS: dict[str, Callable[[np.random.Generator], Plan]] = {
     "spread": _spread, "touching": _touching, "stacked": _stacked, "inside": _inside,
     "wall": _wall, "heights": _heights, "thin": _thin, "shiny": _shiny, "mixed": _mixed,
+    "flush": _flush,
 }  # fmt: skip

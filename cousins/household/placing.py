@@ -57,6 +57,13 @@ class Placer:
             at[1] = self.plan.room.wall.low[1] - _FAR
             at = self._approach(i, at, yaw, np.array([0.0, 1.0, 0.0]), wanted,
                                 self._static("wall"))  # fmt: skip
+        elif item.role == "flush":
+            yaw, along = self._yaw(item.other), int(item.thing.size[0] > item.thing.size[1])
+            out = np.array([np.cos(yaw), np.sin(yaw), 0.0])
+            out = out if not along else np.array([-out[1], out[0], 0.0])
+            out *= self.rng.choice([-1, 1])
+            start = np.array([*self._position(item.other)[:2], z]) + _FAR * out
+            at = self._approach(i, start, yaw, -out, 0.0005, self.geoms([item.other]))
         elif item.role == "beside":
             # Never flush: at least 15 degrees between their sides.
             yaw = self._yaw(item.other) + np.radians(self.rng.choice([0, 90, 180, 270])
@@ -77,7 +84,7 @@ class Placer:
     def together(self, i: int) -> bool:
         """Whether an item is as near to its partner, or to the wall, as its role asks."""
         item = self.plan.items[i]
-        if item.role == "beside":
+        if item.role in ("beside", "flush"):
             return self.clearance(i, self.geoms([item.other]), 0.02) < CLOSE
         if item.role == "wall":
             return 0.01 <= self.clearance(i, self._static("wall"), 0.1) <= 0.05

@@ -24,6 +24,7 @@ import numpy as np
 from cousins.cache import Cache, digest
 from cousins.errors import ProgramError, UsageError
 from cousins.photos.installed import Device, Program, device, find
+from cousins.photos.known import known, near, part
 from cousins.photos.program import run
 from cousins.photos.region import Region, region
 from cousins.progress import Progress, silent
@@ -43,7 +44,8 @@ LIMIT = 3600.0  # s for the surface: where no ray ends in the region, it looks f
 class Effort:
     """What a device can afford. iterations, each of `rays` rays; samples along a ray: of the two
     proposal networks, and of the field. levels: of its hash tables, of 2^table entries each.
-    width: pixels, of the widest picture that is used. points: that the surface is made of."""
+    width: pixels, of the widest picture that is used. points: that the surface is made of. alone:
+    share of the cameras' distance from depth that is known, beyond which the surface is a guess."""
 
     iterations: int
     rays: int
@@ -52,14 +54,15 @@ class Effort:
     table: int
     width: int
     points: int
+    alone: float
 
 
 # On a GPU nerfacto's own settings. On a CPU a ray then costs 2.2 ms of a core; with a third of the
 # samples, and tables whose entries are not touched in vain at every step, less than 0.7: ten
 # minutes of two cores are 1500 steps.
 EFFORTS: Mapping[Device, Effort] = {
-    "cuda": Effort(30_000, 4096, (256, 96, 48), 16, 19, 1920, 1_000_000),
-    "cpu": Effort(1_500, 1024, (64, 32, 16), 12, 17, 960, 200_000),
+    "cuda": Effort(30_000, 4096, (256, 96, 48), 16, 19, 1920, 1_000_000, np.inf),
+    "cpu": Effort(1_500, 1024, (64, 32, 16), 12, 17, 960, 200_000, 0.02),
 }
 BACKGROUND = 5.0  # times as far as the region reaches, in a room, is its furthest wall
 SETTLED = 1e-3  # learning rate that short trainings end at, a tenth of where they start
@@ -119,6 +122,14 @@ class Nerfstudio:
             _write(folder, views, shown, effort, depths)
             _train(program, folder, log, shown, effort, on, bool(depths), progress)
             mesh = _export(program, folder, log, shown, effort, on, progress)
+            if depths and np.isfinite(effort.alone):
+                reach = effort.alone * _distance(views, shown)
+                mesh = near(mesh, known(views, depths, reach / 4), reach)
+                if not len(mesh.faces):
+                    raise ProgramError(
+                        f"nerfstudio's mesh lies nowhere near the depth that stereo knows: give it "
+                        f"more iterations; see {log}"
+                    )
             cache.save(STAGE, key, vertices=mesh.vertices, faces=mesh.faces)
         except OSError as error:
             raise ProgramError(
@@ -214,6 +225,11 @@ def _write(
     os.replace(beside, told)
 
 
+def _distance(views: Views, shown: Region) -> float:
+    """The median of the cameras' distances from the middle of what they show."""
+    return float(np.median(np.linalg.norm(views.poses[:, :3, 3] - shown.frame[:3, 3], axis=1)))
+
+
 def _scale(shown: Region) -> float:
     return float(1 / shown.half.max())
 
@@ -223,6 +239,8 @@ def _environment(on: Device) -> dict[str, str]:
     own = {"PYTHONUNBUFFERED": "1", "COLUMNS": "200", "OMP_WAIT_POLICY": "passive"}
     if on == "cpu":
         own["CUDA_VISIBLE_DEVICES"] = ""
+        # Memory given back after each step is cleared anew at the next: a fifth of the time.
+        own |= {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
     return os.environ | own
 
 
@@ -400,12 +418,10 @@ def undo(file: Path, vertices: Array) -> Array:
 def _cut(mesh: Mesh, shown: Region, log: Path) -> Mesh:
     """What lies in the region: Poisson's surface goes on where there are no points."""
     local = (mesh.vertices - shown.frame[:3, 3]) @ shown.frame[:3, :3]
-    inside = np.all(np.abs(local) <= shown.half, axis=1)
-    faces = mesh.faces[np.all(inside[mesh.faces], axis=1)]
-    if not len(faces):
+    mesh = part(mesh, np.all(np.abs(local) <= shown.half, axis=1))
+    if not len(mesh.faces):
         raise ProgramError(
             f"nerfstudio's mesh has nothing where the pictures look: give it more iterations; "
             f"see {log}"
         )
-    used, faces = np.unique(faces, return_inverse=True)
-    return Mesh(mesh.vertices[used], faces.reshape(-1, 3).astype(np.int32))
+    return mesh

@@ -12,6 +12,9 @@ from cousins import plugins
 from cousins.errors import UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from cousins.reconstruct.tsdf import Surface
     from cousins.segment.geometric import Segment
     from cousins.types import Support
@@ -20,11 +23,17 @@ if TYPE_CHECKING:
 class Segmenter(Protocol):
     """Parts a fused surface in a z-up world into the objects that stand on one support.
 
-    above: supports higher up, whose own layers are not objects of this one.
+    above: supports higher up, whose own layers are not objects of this one. told: (n,) the thing
+    that masks in pictures say each of the surface's points is of, -1 where they say nothing; None
+    where no picture was asked.
     """
 
     def __call__(
-        self, surface: Surface, support: Support, above: tuple[Support, ...] = ()
+        self,
+        surface: Surface,
+        support: Support,
+        above: tuple[Support, ...] = (),
+        told: NDArray[np.intp] | None = None,
     ) -> tuple[Segment, ...]: ...
 
 

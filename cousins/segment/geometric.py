@@ -8,6 +8,7 @@ import numpy as np
 
 from cousins.reconstruct.tsdf import Surface
 from cousins.segment.ground import Ground, fit_ground, floor_near
+from cousins.segment.informed import informed
 from cousins.segment.parts import Limits, Parts
 from cousins.segment.patches import means, parted, smoothed, thinned, unit
 from cousins.segment.stacking import objects, relations
@@ -83,11 +84,16 @@ class Geometric:
     patch: float = 0.014
 
     def __call__(
-        self, surface: Surface, support: Support, above: tuple[Support, ...] = ()
+        self,
+        surface: Surface,
+        support: Support,
+        above: tuple[Support, ...] = (),
+        told: np.ndarray | None = None,
     ) -> tuple[Segment, ...]:
         """The segments on one support, largest first.
 
-        above: supports higher up, whose own layers are not objects of this one.
+        above: supports higher up, whose own layers are not objects of this one. told (n,): the
+        thing that pictures say each of the surface's points is of, -1 where they say nothing.
         """
         ground = fit_ground(surface, support)
         near = _near(surface, support, above)
@@ -100,12 +106,13 @@ class Geometric:
         points = surface.vertices[near]
         raised = Raised(points, surface.normals[near], surface.colours[near], height[up],
                         _bare(points, flat))  # fmt: skip
-        raised = raised[self._candidates(raised, support)]
+        fit = self._candidates(raised, support)
+        raised = raised[fit]
         if not len(raised.points):
             return ()
         # The noisier the depth, the larger a part must be before it is believed.
         limits = Limits(round(self.min_points * max(1.0, ground.noise / 0.0005)), ground.noise)
-        cells, parts = self._parts(raised, limits)
+        cells, parts = self._parts(raised, limits, None if told is None else told[near[fit]])
         member = {a: parts.labels[cells] == a for a in reversed(parts.by_size())}
         kept = [a for a, m in member.items() if self._is_object(raised[m], support, ground.noise)
                 and _steps_up(raised[m], flat, ground.noise)]  # fmt: skip
@@ -143,7 +150,9 @@ class Geometric:
             )
         return keep
 
-    def _parts(self, raised: Raised, limits: Limits) -> tuple[np.ndarray, Parts]:
+    def _parts(
+        self, raised: Raised, limits: Limits, told: np.ndarray | None
+    ) -> tuple[np.ndarray, Parts]:
         """Which cell each point is in, and the cells' objects."""
         cells = thinned(raised.points, raised.normals, CELL)
         points, raw, colours = (
@@ -153,7 +162,12 @@ class Geometric:
         labels, seams = parted(points, normals, raw, colours, self.patch, self.gap, limits.seam)
         height, bare = means(np.column_stack([raised.height, raised.bare]), cells).T
         parts = Parts(points, normals, np.bincount(cells), height, bare > 0.5, labels, seams)
-        return cells, objects(parts, limits)
+        parts = objects(parts, limits)
+        if told is not None:
+            of = np.full(len(points), -1)
+            of[cells[told >= 0]] = told[told >= 0]
+            parts = informed(parts, of, limits)
+        return cells, parts
 
     def _is_object(self, raised: Raised, support: Support, noise: float) -> bool:
         if len(raised.points) < self.min_points:

@@ -1,0 +1,110 @@
+"""Parts of a surface where pictures say which of it is one thing, and geometry what that allows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from cousins.segment.pairs import lies_within, rests_on
+from cousins.segment.parts import NEAR, Limits, Parts
+from cousins.segment.patches import Borders, unit
+from cousins.types import Array
+
+MOSTLY = 0.5  # share of a part that must be told, for the rest of it to be what is next to it
+CREASE = np.cos(np.radians(30.0))  # sides that face more apart than that meet at an edge
+
+
+def informed(parts: Parts, told: np.ndarray, limits: Limits) -> Parts:
+    """The parts as pictures tell them. told (n,): the thing of each point, -1 where they do not.
+
+    What is not told stays as geometry has it, or goes to what is told beside it in the same part.
+    Then geometry has its say: sides of one part that meet at an edge which bends outwards are one
+    thing, for two that touch bend inwards there or lie flush; what is too small or hangs in the air
+    is a piece of what holds it.
+    """
+    before = parts.labels
+    labels = _filled(parts, told)
+    parts = _with(parts, labels)
+    parts = _edges(parts, before)
+    while True:
+        for a in parts.by_size():
+            b = _holder(parts, a, limits)
+            if b is not None:
+                parts = parts.joined(a, b)
+                break
+        else:
+            return parts
+
+
+def _filled(parts: Parts, told: np.ndarray) -> np.ndarray:
+    from scipy.spatial import KDTree
+
+    labels = parts.labels + told.max(initial=-1) + 1
+    known = told >= 0
+    labels[known] = told[known]
+    for part in np.unique(parts.labels[known]):
+        mine = parts.labels == part
+        if parts.count[mine & known].sum() < MOSTLY * parts.count[mine].sum():
+            continue
+        rest = mine & ~known
+        nearest = KDTree(parts.points[mine & known]).query(parts.points[rest])[1]
+        labels[rest] = told[mine & known][nearest]
+    return np.unique(labels, return_inverse=True)[1].ravel()
+
+
+def _with(parts: Parts, labels: np.ndarray) -> Parts:
+    """The parts with other labels, and their borders anew."""
+    from scipy.spatial import KDTree
+
+    i, j = KDTree(parts.points).query_pairs(NEAR, output_type="ndarray").T
+    across = labels[i] != labels[j]
+    i, j = i[across], j[across]
+    edges = Borders(np.column_stack([labels[i], labels[j]]), np.ones(len(i)),
+                    np.zeros(len(i)), (parts.points[i] + parts.points[j]) / 2)  # fmt: skip
+    return replace(parts, labels=labels, borders=edges.between(np.arange(labels.max() + 1)))
+
+
+def _edges(parts: Parts, before: np.ndarray) -> Parts:
+    """With sides joined that geometry had as one part and that meet at an outward edge."""
+    for a, b in parts.borders.pairs.tolist():
+        mine, theirs = parts.touching(a, b), parts.touching(b, a)
+        if not len(mine) or not len(theirs):
+            continue
+        same = np.bincount(before[mine]).argmax() == np.bincount(before[theirs]).argmax()
+        if same and a in parts.labels and b in parts.labels and _outward(parts, mine, theirs):
+            parts = parts.joined(a, b)
+    return parts
+
+
+def _outward(parts: Parts, mine: np.ndarray, theirs: np.ndarray) -> bool:
+    """Whether the points (rows) on two sides of a border face apart, as on an edge of one body."""
+    one, other = (unit(parts.normals[rows].mean(0)[None])[0] for rows in (mine, theirs))
+    along = parts.points[mine].mean(0) - parts.points[theirs].mean(0)
+    return bool(one @ other < CREASE and along @ (one - other) > 0)
+
+
+def _holder(parts: Parts, a: int, limits: Limits) -> int | None:
+    """The part that part a is a piece of, if it is none of its own."""
+    others = [b for b, _ in parts.beside(a)]
+    mine = parts.labels == a
+    if not others:
+        return None
+    if parts.count[mine].sum() < limits.least:
+        return others[0]
+    if np.percentile(parts.height[mine], 2) < limits.lift or parts.bare[mine].mean() < 0.5:
+        return None
+    if any(rests_on(parts, a, b, limits) or lies_within(parts, a, b) for b in others):
+        return None
+    return others[0]
+
+
+def nearest(points: Array, told: np.ndarray, wanted: Array, reach: float) -> np.ndarray:
+    """(k,) what is told (n,) of points (n, 3) at the nearest of them to wanted (k, 3) within
+    `reach` metres; -1 beyond."""
+    from scipy.spatial import KDTree
+
+    if not len(points):
+        return np.full(len(wanted), -1)
+    away, row = KDTree(points).query(wanted, distance_upper_bound=reach)
+    return np.where(np.isfinite(away), np.append(told, -1)[row], -1)
