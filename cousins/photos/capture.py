@@ -52,11 +52,11 @@ class FromStereo:
         cache = Cache(work)
         key = digest(photos.sha256, views.poses.tolist(), asdict(self.make))
         kept = cache.load("stereo", key)
-        if kept is None:
-            files = self.make(views, work, progress)
-            kept = {"files": np.array([file.name for file in files])}
-            cache.save("stereo", key, **kept)
-        return [work / "stereo" / str(name) for name in kept["files"]]
+        files = [] if kept is None else [work / "stereo" / str(name) for name in kept["files"]]
+        if not files or not all(file.is_file() for file in files):
+            files = list(self.make(views, work, progress))
+            cache.save("stereo", key, files=np.array([file.name for file in files]))
+        return files
 
 
 @dataclass(frozen=True)
