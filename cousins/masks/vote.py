@@ -27,6 +27,7 @@ SAME = 0.8  # overlap of two masks of one picture beyond which they are one
 PART = 0.9  # share of a mask inside another that makes it a part of that
 FILLED = 0.8  # share of a mask that its parts must cover, or it is more than they are
 IN_VIEW = 0.3  # share of a mask's cells that a view must see to say anything of it
+MOSTLY = 0.6  # likewise, to say that it is of one thing: of two that touch, each is half
 HELD = 0.7  # share of these in one mask of the view: it holds them
 SEVERAL = 0.4  # share of views that part a mask from which it is of several things
 AGREED = 0.5  # share of views that hold two masks in one from which they are of one thing
@@ -118,6 +119,7 @@ def _held(
     nothing, -2 where masks part it. (m,) whether a mask is of several things."""
     first = np.concatenate([[0], np.cumsum([len(m) for m in masks])])
     held = np.full((len(rows), len(masks)), -1)
+    whole = np.zeros(len(rows))
     size = rows.sum(1)
     for w, theirs in enumerate(masks):
         visible = (rows & seen[w]).sum(1)
@@ -131,10 +133,10 @@ def _held(
         held[tells & (covered > HELD), w] = -2
         sure = tells & (share.max(1) > HELD)
         held[sure, w] = first[w] + best[sure]
+        whole += sure & (visible > MOSTLY * size) & (view != w)
     own = np.arange(len(rows))
     held[own, view] = own
     parted = (held == -2).sum(1)
-    whole = (held >= 0).sum(1) - 1  # its own view says nothing
     return held, parted > SEVERAL * np.maximum(parted + whole, 1)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from cousins.segment.pairs import lies_within, rests_on
 from cousins.segment.parts import NEAR, Limits, Parts
-from cousins.segment.patches import Borders, unit
+from cousins.segment.patches import Borders, agglomerate
 from cousins.types import Array
 
 MOSTLY = 0.5  # share of a part that must be told, for the rest of it to be what is next to it
@@ -55,33 +55,32 @@ def _filled(parts: Parts, told: np.ndarray) -> np.ndarray:
 
 def _with(parts: Parts, labels: np.ndarray) -> Parts:
     """The parts with other labels, and their borders anew."""
-    from scipy.spatial import KDTree
-
-    i, j = KDTree(parts.points).query_pairs(NEAR, output_type="ndarray").T
-    across = labels[i] != labels[j]
-    i, j = i[across], j[across]
+    i, j = _across(parts.points, labels)
     edges = Borders(np.column_stack([labels[i], labels[j]]), np.ones(len(i)),
                     np.zeros(len(i)), (parts.points[i] + parts.points[j]) / 2)  # fmt: skip
     return replace(parts, labels=labels, borders=edges.between(np.arange(labels.max() + 1)))
 
 
+def _across(points: Array, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of points that touch and have two labels."""
+    from scipy.spatial import KDTree
+
+    i, j = KDTree(points).query_pairs(NEAR, output_type="ndarray").T
+    across = labels[i] != labels[j]
+    return i[across], j[across]
+
+
 def _edges(parts: Parts, before: np.ndarray) -> Parts:
-    """With sides joined that geometry had as one part and that meet at an outward edge."""
-    for a, b in parts.borders.pairs.tolist():
-        mine, theirs = parts.touching(a, b), parts.touching(b, a)
-        if not len(mine) or not len(theirs):
-            continue
-        same = np.bincount(before[mine]).argmax() == np.bincount(before[theirs]).argmax()
-        if same and a in parts.labels and b in parts.labels and _outward(parts, mine, theirs):
-            parts = parts.joined(a, b)
-    return parts
-
-
-def _outward(parts: Parts, mine: np.ndarray, theirs: np.ndarray) -> bool:
-    """Whether the points (rows) on two sides of a border face apart, as on an edge of one body."""
-    one, other = (unit(parts.normals[rows].mean(0)[None])[0] for rows in (mine, theirs))
-    along = parts.points[mine].mean(0) - parts.points[theirs].mean(0)
-    return bool(one @ other < CREASE and along @ (one - other) > 0)
+    """With sides joined that geometry had as one part and that meet mostly at an outward edge."""
+    i, j = _across(parts.points, parts.labels)
+    one, other, apart = parts.normals[i], parts.normals[j], parts.points[i] - parts.points[j]
+    bends = (one * other).sum(1) < CREASE
+    outward = bends & ((apart * (one - other)).sum(1) > 0) & (before[i] == before[j])
+    pairs = np.column_stack([parts.labels[i], parts.labels[j]])
+    edges = Borders(pairs, np.ones(len(i)), outward.astype(float), np.zeros((len(i), 3)))
+    edges = edges.between(np.arange(parts.labels.max() + 1))
+    into = agglomerate(int(parts.labels.max()) + 1, edges, MOSTLY)
+    return replace(parts, labels=into[parts.labels], borders=parts.borders.between(into))
 
 
 def _holder(parts: Parts, a: int, limits: Limits) -> int | None:
