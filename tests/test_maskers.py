@@ -1,4 +1,4 @@
-"""Maskers by name; what one lacks is told before any work, in one line. None of this needs torch."""
+"""Maskers by name; what one lacks is told before any work, in one line. It needs no torch."""
 
 import os
 import subprocess
@@ -150,7 +150,7 @@ def test_a_zip_that_unpacks_to_more_than_it_is_is_refused(tmp_path):
 def test_prompts_are_asked_in_batches_of_a_kind_and_answered_in_their_order():
     prompts = [Prompt(POINT), Prompt(POINT, BOX), Prompt(np.repeat(POINT, 2, 0)), Prompt(POINT)]
     prompts = prompts * 3
-    assert sorted(sum(batches(prompts, 2), [])) == list(range(12))
+    assert sorted(i for batch in batches(prompts, 2) for i in batch) == list(range(12))
     assert [len(batch) for batch in batches(prompts, 4)] == [4, 2, 3, 3]
     asked = []
 

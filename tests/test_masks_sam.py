@@ -66,7 +66,7 @@ def test_it_answers_as_the_library_does_when_asked_the_same_one_by_one(model, fi
     predictor.set_image(view)
     for i, prompt in enumerate(PROMPTS):
         masks, scores, _ = predictor.predict(
-            prompt.points, np.ones(len(prompt.points)), prompt.box, multimask_output=not i % 2 == 0
+            prompt.points, np.ones(len(prompt.points)), prompt.box, multimask_output=i % 2 == 1
         )
         mine = found.prompt == i
         assert (found.masks[mine] != masks).mean() < 1e-4  # sums in a batch round otherwise

@@ -65,16 +65,19 @@ class HfSam:
     def __call__(self, picture: NDArray[np.uint8], prompts: Sequence[Prompt]) -> Masks:
         """Raises MissingDependencyError for a bad folder, ProgramError if memory is short."""
         assert self.folder is not None
+        size = (picture.shape[0], picture.shape[1])
+        if not prompts:
+            return ask(prompts, size, lambda points, boxes: ())
         on = place(self.device)
         with fits(str(self.folder), on), require("torch").inference_mode():
-            size = (picture.shape[0], picture.shape[1])
-            if not prompts:
-                return ask(prompts, size, lambda points, boxes: ())
             network = _network(self.folder, self.stamp, str(on))
-            frame = Frame.of(size, network.side, network.padded)
-            features = network.model.get_image_embeddings(network.pixels(picture, frame))
-            decode = partial(_decode, network.model, features, frame)
-            return ask(prompts, size, decode, network.ambiguous)
+            try:
+                return _answers(network, picture, prompts, size)
+            except (RuntimeError, ValueError) as error:
+                if full(error):
+                    raise
+                # Sizes that the config tells are those of the weights, and need not fit together.
+                raise _refused(self.folder, f"it does not run ({_reason(error)})") from error
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,14 @@ class Network:
         small = resized(picture, frame.filled).astype(np.float32) / 255
         square[0, :, :tall, :wide] = ((small - self.mean) / self.std).transpose(2, 0, 1)
         return torch.from_numpy(square).to(self.model.device)
+
+
+def _answers(
+    network: Network, picture: NDArray[np.uint8], prompts: Sequence[Prompt], size: tuple[int, int]
+) -> Masks:
+    frame = Frame.of(size, network.side, network.padded)
+    features = network.model.get_image_embeddings(network.pixels(picture, frame))
+    return ask(prompts, size, partial(_decode, network.model, features, frame), network.ambiguous)
 
 
 def find(folder: Path | None) -> Path:
