@@ -30,6 +30,7 @@ HOW = (
 )
 MOST_BYTES = 8_000_000_000  # of a checkpoint; the largest official one has 2.56 GB
 _BLOCK = "image_encoder.blocks.{}.attn.rel_pos_h"
+_ZIP = b"PK\3\4"
 _WINDOW = 14  # patches, of an attention that is not global
 
 
@@ -97,8 +98,11 @@ def foreign(file: Path) -> MissingDependencyError:
 
 
 def _measure(file: Path) -> None:
-    """A torch checkpoint is a zip of stored members, so that it is as large as what it holds."""
-    if not zipfile.is_zipfile(file):
+    """A torch checkpoint is a zip of stored members, so that it is as large as what it holds. Older
+    layouts, which torch tells by their first bytes, could run code in versions of it."""
+    with file.open("rb") as stream:
+        first = stream.read(len(_ZIP))
+    if first != _ZIP or not zipfile.is_zipfile(file):
         raise _refused(file, "it is cut short, or no checkpoint of torch")
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()

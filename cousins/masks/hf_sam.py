@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from cousins.errors import MissingDependencyError
 from cousins.masks import Masks, Prompt
 from cousins.masks.checkpoint import VARIABLE
-from cousins.masks.network import ask, fits, full, need, place, resized
+from cousins.masks.network import ask, enlarged, fits, full, need, place, resized
 from cousins.native import require
 from cousins.types import Array
 
@@ -89,6 +89,11 @@ class Frame:
     side: int
     padded: bool
     filled: tuple[int, int]
+
+    @property
+    def square(self) -> tuple[int, int, int] | None:
+        """What `enlarged` wants to know of it."""
+        return (self.side, *self.filled) if self.padded else None
 
     @classmethod
     def of(cls, size: tuple[int, int], side: int, padded: bool) -> Frame:
@@ -233,17 +238,7 @@ def _decode(
     told = model(image_embeddings=features, multimask_output=boxes is None, **asked)
     scores = told.iou_scores[0].double().cpu().numpy()
     for one, score in zip(told.pred_masks[0], scores, strict=True):
-        yield _enlarged(one, frame), score
-
-
-def _enlarged(logits: Any, frame: Frame) -> NDArray[np.bool_]:
-    """(m, ., .) logits of the square input as masks (m, h, w) of the picture."""
-    grown = partial(require("torch").nn.functional.interpolate, mode="bilinear")
-    logits = logits[None]
-    if frame.padded:
-        tall, wide = frame.filled
-        logits = grown(logits, (frame.side, frame.side))[..., :tall, :wide]
-    return (grown(logits, frame.size)[0] > 0).cpu().numpy()
+        yield enlarged(one, frame.size, frame.square), score
 
 
 def _reason(error: Exception) -> str:

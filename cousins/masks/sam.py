@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cousins.masks import Masks, Prompt
 from cousins.masks.checkpoint import encoder, find, foreign, read
 from cousins.masks.lent import torchvision
-from cousins.masks.network import BATCH, ask, fits, need, place
+from cousins.masks.network import BATCH, ask, enlarged, fits, need, place
 from cousins.native import require
 from cousins.types import Array
 
@@ -97,8 +97,7 @@ def _library() -> ModuleType:
 def _decode(
     predictor: Any, points: Array, boxes: Array | None
 ) -> Iterator[tuple[NDArray[np.bool_], Array]]:
-    """What predictor.predict_torch does, but only one prompt's masks at a time are brought to the
-    picture's size, where they are 4 bytes a pixel each before they are cut."""
+    """What predictor.predict_torch does, but for how masks are brought to the picture's size."""
     torch, model = require("torch"), predictor.model
     tensor = partial(torch.as_tensor, dtype=torch.float32, device=predictor.device)
     framed = predictor.transform.apply_coords(points, predictor.original_size)
@@ -114,9 +113,9 @@ def _decode(
         dense_prompt_embeddings=dense,
         multimask_output=boxes is None,
     )
+    square = (model.image_encoder.img_size, *predictor.input_size)
     for one, score in zip(small, scores.double().cpu().numpy(), strict=True):
-        large = model.postprocess_masks(one[None], predictor.input_size, predictor.original_size)
-        yield (large[0] > model.mask_threshold).cpu().numpy(), score
+        yield enlarged(one, predictor.original_size, square), score
 
 
 class _Embedded:
