@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cousins import doctor
+from cousins import doctor, plugins
 from cousins.errors import MissingDependencyError, ProgramError, UsageError
 from cousins.masks import Prompt, checkpoint, hf_sam, masker, network
 from cousins.masks.hf_sam import HfSam
@@ -44,6 +44,12 @@ def test_importing_a_masker_loads_no_torch(module):
 def test_an_unknown_masker_lists_those_there_are():
     with pytest.raises(UsageError, match="no masker 'sham'; there are: hf-sam, sam"):
         masker("sham")
+
+
+def test_another_package_brings_one(monkeypatch, tmp_path):
+    brought = {"cousins.maskers": {"mine": lambda checkpoint: ("mine", checkpoint)}}
+    monkeypatch.setattr(plugins, "load", lambda group: brought[group])
+    assert masker("mine", tmp_path) == ("mine", tmp_path)
 
 
 @pytest.mark.parametrize(("name", "lacks"), [("sam", "segment_anything"), ("hf-sam", "transf")])

@@ -125,11 +125,11 @@ def test_without_a_gpu_only_what_was_asked_for_is_answered(file):
 
 
 def test_a_device_that_is_not_there_is_one_line(file):
-    with pytest.raises(UsageError, match="no device 'abacus'"):
-        Sam(file, "abacus")(picture(64, 64), PROMPTS)
-    if not torch.cuda.is_available():
-        with pytest.raises(UsageError, match="no CUDA GPU"):
-            Sam(file, "cuda")(picture(64, 64), PROMPTS)
+    for name in ("abacus", "meta", ""):
+        with pytest.raises(UsageError, match=f"no device '{name}'"):
+            Sam(file, name)(picture(64, 64), PROMPTS)
+    with pytest.raises(UsageError, match="no CUDA GPU for device 'cuda:99'"):
+        Sam(file, "cuda:99")(picture(64, 64), PROMPTS)
 
 
 @pytest.mark.parametrize(("kind", "size"), [

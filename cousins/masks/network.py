@@ -1,6 +1,6 @@
 """What every network that finds masks needs: its libraries, a device, batches, and enough memory.
 
-torch is never imported when this is: each function takes it, or imports it when it is called.
+torch is not imported when this is, but when a function that needs it is called.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cousins.masks import Masks, Prompt
 from cousins.native import require
 from cousins.types import Array
 
-BATCH = 16  # prompts at once: each takes 30 MB in the decoder, and more are no faster on a CPU
+BATCH = 8  # prompts at once: more are no faster on a CPU, and each takes 20 MB in the decoder
 AMBIGUOUS = 3  # answers to points alone: a part, a thing, and what it stands in
 _FULL = ("out of memory", "not enough memory", "allocate memory")
 
@@ -38,7 +38,7 @@ def need(extra: str, *modules: str) -> None:
 
 def place(device: str | None) -> Any:
     """The torch.device of this name, or the best there is: a CUDA GPU where one is found, else the
-    CPU. Raises UsageError for a name that torch does not know, or a GPU that is not there."""
+    CPU. Raises UsageError for another kind, or a GPU that is not there."""
     torch = require("torch")
     found = torch.cuda.is_available()
     if device is None:
@@ -46,8 +46,10 @@ def place(device: str | None) -> Any:
     try:
         on = torch.device(device)
     except RuntimeError:
-        raise UsageError(f"no device {device!r}; there are: cpu, cuda") from None
-    if on.type == "cuda" and not found:
+        on = None
+    if on is None or on.type not in ("cpu", "cuda"):
+        raise UsageError(f"no device {device!r}; there are: cpu, cuda, cuda:0 and so on")
+    if on.type == "cuda" and not (found and (on.index or 0) < torch.cuda.device_count()):
         raise UsageError(f"torch finds no CUDA GPU for device {device!r}: take cpu")
     return on
 

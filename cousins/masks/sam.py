@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cousins.masks import Masks, Prompt
 from cousins.masks.checkpoint import encoder, find, foreign, read
 from cousins.masks.lent import torchvision
-from cousins.masks.network import BATCH, ask, enlarged, fits, need, place
+from cousins.masks.network import ask, enlarged, fits, need, place
 from cousins.native import require
 from cousins.types import Array
 
@@ -136,7 +136,7 @@ class _Embedded:
 
 def _all(predictor: Any, picture: NDArray[np.uint8]) -> Masks:
     """All that is in the picture, by its automatic mask generator with its own settings."""
-    generator = _library().SamAutomaticMaskGenerator(predictor.model, points_per_batch=BATCH)
+    generator = _library().SamAutomaticMaskGenerator(predictor.model)
     generator.predictor = _Embedded(predictor)
     found = generator.generate(picture)
     masks = np.array([one["segmentation"] for one in found], bool).reshape(-1, *picture.shape[:2])
