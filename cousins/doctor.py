@@ -18,6 +18,7 @@ from typing import get_args
 
 from cousins import gl, plugins, resources
 from cousins.errors import CousinsError
+from cousins.masks import checkpoint
 from cousins.native import attempt
 from cousins.photos import installed
 from cousins.progress import Progress, silent
@@ -83,6 +84,7 @@ def examine(progress: Progress = silent) -> tuple[Check, ...]:
         _display,
         _gpu,
         _nerfstudio,
+        _sam,
         *(partial(_plugins, group) for group in get_args(plugins.Group)),
         *(partial(_extra, extra) for extra in _extras()),
     ]
@@ -194,6 +196,15 @@ def _nerfstudio() -> Check:
     except CousinsError as error:
         return Check("nerfstudio", False, "not set up", str(error))
     return Check("nerfstudio", True, f"{detail}, in {program.folder}")
+
+
+def _sam() -> Check:
+    """The weights of segment-anything, which nothing but its segmenter needs."""
+    try:
+        file = checkpoint.find()
+    except CousinsError as error:
+        return Check("sam checkpoint", False, "not found", str(error))
+    return Check("sam checkpoint", True, f"{file} ({file.stat().st_size / 1e6:.0f} MB)")
 
 
 def _plugins(group: plugins.Group) -> Check:

@@ -1,18 +1,22 @@
 """Maskers: each finds things in one picture, asked for by boxes and points. A new one is one file.
 
 A masker is a frozen dataclass that holds its own settings. Where it looks, and what its masks of
-several pictures say together, is not its concern.
+several pictures say together, is not its concern. Other packages bring further ones by the entry
+point group `cousins.maskers`, which names a class; it is called with the checkpoint, or None.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cousins import plugins
+from cousins.errors import UsageError
 from cousins.types import Array
 
 
@@ -29,7 +33,8 @@ class Prompt:
 @dataclass(frozen=True)
 class Masks:
     """What was found in a picture of h x w pixels. masks: (m, h, w); score: (m,) 0..1, how sure
-    each is; prompt: (m,) the prompt that it answers. A prompt may have any number of answers."""
+    each is; prompt: (m,) the prompt that it answers, -1 where none asked for it. A prompt may have
+    any number of answers."""
 
     masks: NDArray[np.bool_]
     score: Array
@@ -40,3 +45,16 @@ class Masker(Protocol):
     """Finds things in a picture, (h, w, 3) uint8 RGB."""
 
     def __call__(self, picture: NDArray[np.uint8], prompts: Sequence[Prompt]) -> Masks: ...
+
+
+def masker(name: str, checkpoint: Path | None = None) -> Masker:
+    """The masker of this name, with the network's weights from `checkpoint`; None for where each
+    looks for them. Raises UsageError for a name that is not known, and lists those, and
+    MissingDependencyError where what the masker needs is not there."""
+    from cousins.masks.hf_sam import HfSam
+    from cousins.masks.sam import Sam
+
+    known = {"sam": Sam, "hf-sam": HfSam, **plugins.load("cousins.maskers")}
+    if name not in known:
+        raise UsageError(f"no masker {name!r}; there are: {', '.join(sorted(known))}")
+    return known[name](checkpoint)
