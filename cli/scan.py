@@ -33,7 +33,12 @@ def scan(
         Path | None, typer.Option(help="nerfstudio's environment, for its depth of photos.")
     ] = None,
     iterations: Annotated[int | None, typer.Option(help="Of nerfstudio's training.", min=1)] = None,
-    segmenter: Annotated[str, typer.Option(help="How objects are told apart.")] = "geometric",
+    segmenter: Annotated[
+        str, typer.Option(help="How objects are told apart: geometric, sam or hf-sam.")
+    ] = "geometric",
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="The weights of sam (a file) or hf-sam (a folder).")
+    ] = None,
     force: Annotated[bool, typer.Option(help="Replace whatever is at the output.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -42,13 +47,12 @@ def scan(
     from cousins.photos.capture import Settings as Photos
     from cousins.pipeline import scan as run
     from cousins.scanning import Settings
-    from cousins.segment import segmenter as named
 
     with progress(as_json) as report:
         result = run(
             capture,
             output,
-            settings=Settings(voxel=voxel, segmenter=named(segmenter)),
+            settings=Settings(voxel=voxel, **_told_apart(segmenter, checkpoint)),
             photos=Photos(tag_size=tag_size, dense=_dense(dense, nerfstudio, iterations)),
             lens=parse(intrinsics) if intrinsics else None,
             length=_length(length) if length else None,
@@ -66,6 +70,22 @@ def scan(
         f"{output}: {result.objects} objects in {result.seconds:.0f} s "
         f"({result.peak_rss_mb:.0f} MB){told}",
     )
+
+
+def _told_apart(name: str, checkpoint: Path | None) -> dict[str, Any]:
+    """The settings of a scan that a segmenter's name stands for."""
+    from cousins.errors import UsageError
+    from cousins.masks import masker, maskers
+    from cousins.segment import segmenter, segmenters
+
+    if name in maskers():
+        return {"masker": masker(name, checkpoint)}
+    if checkpoint is not None:
+        raise UsageError(f"--checkpoint: is for --segmenter {' or '.join(maskers())}")
+    if name not in segmenters():
+        known = ", ".join([*segmenters(), *maskers()])
+        raise UsageError(f"no segmenter {name!r}; there are: {known}")
+    return {"segmenter": segmenter(name)}
 
 
 def _dense(name: str, nerfstudio: Path | None, iterations: int | None) -> Any:

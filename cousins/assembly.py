@@ -27,6 +27,7 @@ from cousins.shape.texture import Baker, matte, sharpness
 from cousins.types import Array, Asset, Camera, Frame, Mesh, Primitive, Scene
 
 MUCH_UNSEEN = 0.25  # share of an object's surface that is worth filming again
+DOUBTFUL = 0.5  # share of the looks at an object on which its masks agree
 MUCH_MISSING = 0.25  # share of the looks at it without depth, likewise
 
 
@@ -171,6 +172,7 @@ def assemble(run: Run, world: World, fine: Surface, shapes: list[Shape]) -> Scen
         for note in filter(None, (*shape.segment.notes, warning)):
             run.warnings.append(f"{names[i]}: {note}")
         _film_again(run, names[i], looks[i])
+        _agreement(run, names[i], shape.segment.agreement)
         on = shape.segment.on
         support = shape.segment.support.name if on is None else names[on]
         # Close to a surface depth cannot part the two: a thing stands on the surface's own height.
@@ -191,6 +193,18 @@ def _lowest(segments: list[Segment], i: int) -> Segment:
     """What stands on the surface itself, of all that segment `i` stands on."""
     on = segments[i].on
     return segments[i] if on is None else _lowest(segments, on)
+
+
+def _agreement(run: Run, name: str, agreement: float | None) -> None:
+    """What the pictures' vote was, where they were asked."""
+    if agreement is None:
+        return
+    run.checks.setdefault("mask_agreement", {})[name] = round(agreement, 2)
+    if agreement < DOUBTFUL:
+        run.warnings.append(
+            f"{name}: only {agreement:.0%} of what pictures show of it is masked as one thing; it "
+            "may be several, or a part"
+        )
 
 
 def _film_again(run: Run, name: str, look: Look) -> None:

@@ -273,7 +273,9 @@ def segment(run: Run, world: World, fine: Surface) -> list[Segment]:
     seen = without_walls(fine, world.walls)
     found = _segments(run, world, seen, None)
     if found and run.settings.masker is not None:
-        found = _segments(run, world, seen, _told(run, world, seen, found))
+        told, agreement = _told(run, world, seen, found)
+        found = [replace(s, agreement=_agreed(s, seen, told, agreement))
+                 for s in _segments(run, world, seen, told)]  # fmt: skip
     if not found:
         raise ScanError(
             f"{run.capture.path}: no object was found on {_names(world.supports)}; film things "
@@ -314,8 +316,21 @@ def _segments(
     return found
 
 
-def _told(run: Run, world: World, seen: Surface, found: list[Segment]) -> NDArray[np.intp]:
-    """(n,) the thing that pictures say each point of the surface is of, -1 where they do not."""
+def _agreed(
+    segment: Segment, seen: Surface, told: NDArray[np.intp], agreement: Array
+) -> float | None:
+    """How far pictures agree on a segment; None where they say nothing of most of it."""
+    its = nearest(seen.vertices, told, segment.points, 1e-6)
+    votes = np.bincount(its + 1, minlength=2)
+    thing = int(votes[1:].argmax())
+    return float(agreement[thing]) if votes[1 + thing] > len(its) / 2 else None
+
+
+def _told(
+    run: Run, world: World, seen: Surface, found: list[Segment]
+) -> tuple[NDArray[np.intp], Array]:
+    """(n,) the thing that pictures say each point of the surface is of, -1 where they do not; (k,)
+    how far they agree on each."""
     masker = run.settings.masker
     assert masker is not None
     start = time.perf_counter()
@@ -338,12 +353,7 @@ def _told(run: Run, world: World, seen: Surface, found: list[Segment]) -> NDArra
     run.key = digest(run.key, "masks", repr(run.settings.ask), repr(masker))
     run.used["masks"] = {"masker": repr(masker)} | asdict(run.settings.ask)
     run.seconds["masks"] = time.perf_counter() - start
-    run.checks["masks"] = {
-        "things": len(said.agreement),
-        "agreement": [round(float(a), 3) for a in said.agreement],
-        "pictures": said.views.tolist(),
-    }
-    return nearest(points, said.label[cell], seen.vertices, 1e-6)
+    return nearest(points, said.label[cell], seen.vertices, 1e-6), said.agreement
 
 
 def _behind(segment: Segment, wall: Wall) -> bool:

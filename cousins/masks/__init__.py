@@ -7,7 +7,7 @@ point group `cousins.maskers`, which names a class; it is called with the checkp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -47,14 +47,19 @@ class Masker(Protocol):
     def __call__(self, picture: NDArray[np.uint8], prompts: Sequence[Prompt]) -> Masks: ...
 
 
+def maskers() -> dict[str, Callable[[Path | None], Masker]]:
+    """All that there are, by name."""
+    from cousins.masks.hf_sam import HfSam
+    from cousins.masks.sam import Sam
+
+    return {"sam": Sam, "hf-sam": HfSam, **plugins.load("cousins.maskers")}
+
+
 def masker(name: str, checkpoint: Path | None = None) -> Masker:
     """The masker of this name, with the network's weights from `checkpoint`; None for where each
     looks for them. Raises UsageError for a name that is not known, and lists those, and
     MissingDependencyError where what the masker needs is not there."""
-    from cousins.masks.hf_sam import HfSam
-    from cousins.masks.sam import Sam
-
-    known = {"sam": Sam, "hf-sam": HfSam, **plugins.load("cousins.maskers")}
+    known = maskers()
     if name not in known:
         raise UsageError(f"no masker {name!r}; there are: {', '.join(sorted(known))}")
     return known[name](checkpoint)

@@ -6,6 +6,7 @@ the entry point group `cousins.segmenters`, which names a class.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from cousins import plugins
@@ -37,11 +38,16 @@ class Segmenter(Protocol):
     ) -> tuple[Segment, ...]: ...
 
 
-def segmenter(name: str) -> Segmenter:
-    """The segmenter of this name. Raises UsageError for one that is not known, and lists those."""
+def segmenters() -> dict[str, Callable[[], Segmenter]]:
+    """All that there are, by name."""
     from cousins.segment.geometric import Geometric
 
-    known = {"geometric": Geometric, **plugins.load("cousins.segmenters")}
+    return {"geometric": Geometric, **plugins.load("cousins.segmenters")}
+
+
+def segmenter(name: str) -> Segmenter:
+    """The segmenter of this name. Raises UsageError for one that is not known, and lists those."""
+    known = segmenters()
     if name not in known:
         raise UsageError(f"no segmenter {name!r}; there are: {', '.join(sorted(known))}")
     return known[name]()

@@ -33,6 +33,7 @@ class Segment:
     notes: what could not be told, in plain words.
     on: the index, among the segments it came with, of the one that it stands on or lies in; None
     for the support itself.
+    agreement: the share of the pictures that agree on it, 0..1, where any were asked.
     """
 
     points: Array
@@ -43,6 +44,7 @@ class Segment:
     noise: float
     notes: tuple[str, ...] = ()
     on: int | None = None
+    agreement: float | None = None
 
 
 @dataclass(frozen=True)
