@@ -39,6 +39,7 @@ MODULES = {
     "typer": ("typer",),
     "rich": ("rich",),
     "pydantic": ("pydantic",),
+    "yaml": ("pyyaml",),
 }
 _IMPORT = """
 import sys

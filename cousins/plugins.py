@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from cousins.errors import PluginError
 
-Group = Literal["cousins.captures", "cousins.segmenters", "cousins.engines"]
+Group = Literal["cousins.captures", "cousins.segmenters", "cousins.labelers", "cousins.engines"]
 
 
 def load(group: Group) -> dict[str, Any]:
