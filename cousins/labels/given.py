@@ -47,7 +47,7 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
         value = yaml.load(text, yaml.BaseLoader)
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
         mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
+        where = f" line {mark.line + 1}:" if mark else ""
         reason = getattr(error, "problem", None) or type(error).__name__
         raise UsageError(f"{path}:{where} no YAML ({reason}): write `box_1: cracker box`") from None
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in names):
