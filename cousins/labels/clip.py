@@ -7,6 +7,8 @@ al. 2023). Nothing is downloaded, and the folder's code is not run.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -99,22 +101,32 @@ class Clip:
     def _model(self) -> Any:
         torch, transformers = _library("torch"), _library("transformers")
         try:
-            model = transformers.AutoModel.from_pretrained(
-                self.folder, local_files_only=True, trust_remote_code=False, dtype=torch.float32
-            )
+            with _quiet(transformers):
+                model, told = transformers.AutoModel.from_pretrained(
+                    self.folder,
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    output_loading_info=True,
+                    dtype=torch.float32,
+                )
         except Exception as error:  # transformers raises what its parts do
             raise LabelError(f"{self.folder}: the model does not load: {_brief(error)}") from None
+        lacking = sorted(map(str, [*told["missing_keys"], *told["mismatched_keys"]]))
+        if lacking:  # they would have been drawn at random
+            raise LabelError(f"{self.folder}: its weights lack {lacking[0]}: copy the model anew")
         return model.eval()
 
     @cached_property
     def _tokens(self) -> dict[str, Any]:
         """The categories' texts as the model takes them."""
+        transformers = _library("transformers")
         prompts = [PROMPT.format(c.said.lower()) for c in categories()]
         most = self._model.config.text_config.max_position_embeddings
         try:
-            tokenizer = _library("transformers").AutoTokenizer.from_pretrained(
-                self.folder, local_files_only=True, trust_remote_code=False
-            )
+            with _quiet(transformers):
+                tokenizer = transformers.AutoTokenizer.from_pretrained(
+                    self.folder, local_files_only=True, trust_remote_code=False
+                )
             # SigLIP was trained on texts that are filled up to their full length (its model card).
             fill = True if self._soft else "max_length"
             told = tokenizer(prompts, padding=fill, max_length=most, truncation=True,
@@ -174,6 +186,21 @@ def prepared(
     top, left = (size - high) // 2, (size - wide) // 2
     out[top : top + high, left : left + wide] = (small - mean) / std
     return np.ascontiguousarray(out.transpose(2, 0, 1))
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """Without the bars and the advice that transformers prints; what is wrong, it raises."""
+    log = transformers.utils.logging
+    level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(level)
+        if bars:
+            log.enable_progress_bar()
 
 
 def _library(name: str) -> Any:
