@@ -1,4 +1,4 @@
-"""CLIP and SigLIP from a folder. The models are tiny and their weights drawn; nothing is fetched."""
+"""CLIP and SigLIP from a folder: tiny models with weights that are drawn; nothing is fetched."""
 
 import json
 import shutil

@@ -4,11 +4,11 @@ import base64
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
 import numpy as np
 import pytest
+from servers import GOOD, Server, answer, said
 
 from cousins.errors import LabelError, UsageError
 from cousins.labels import endpoint
@@ -22,60 +22,6 @@ THING = Thing(
     "box-like, 38×89×175 mm",
     np.array([0.038, 0.089, 0.175]),
 )
-GOOD = {"label": "coffee mug", "category": "mug", "confidence": 0.8}
-
-
-def said(content=None, **usage):
-    text = json.dumps(GOOD if content is None else content)
-    return {"choices": [{"message": {"content": text}}], "usage": usage}
-
-
-class Server:
-    """A real server on this machine that gives the answers it was told, one after the other."""
-
-    def __init__(self):
-        self.answers, self.seen = [], []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.answer(None)
-
-            def do_POST(self):
-                self.answer(self.rfile.read(int(self.headers["Content-Length"])))
-
-            def answer(self, body):
-                outer.seen.append((self.command, self.path, dict(self.headers), body))
-                answer = outer.answers.pop(0) if len(outer.answers) > 1 else outer.answers[0]
-                try:
-                    answer(self)
-                except OSError:  # the client has gone
-                    pass
-
-            def log_message(self, *_):
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
-        threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
-
-    def labeler(self, **settings):
-        return Endpoint(self.url, "tiny", **{"timeout": 2.0, "pause": 0.001} | settings)
-
-
-def answer(value, code=200, headers=()):
-    data = value if isinstance(value, bytes) else json.dumps(value).encode()
-
-    def send(handler):
-        handler.send_response(code)
-        for name, text in headers:
-            handler.send_header(name, text)
-        handler.send_header("Content-Length", str(len(data)))
-        handler.end_headers()
-        handler.wfile.write(data)
-
-    return send
 
 
 @pytest.fixture
@@ -85,8 +31,7 @@ def server(monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     made = Server()
     yield made
-    made.http.shutdown()
-    made.http.server_close()
+    made.close()
 
 
 def test_an_answer_that_fits_is_a_label_with_what_it_took(server):
@@ -212,7 +157,7 @@ def test_a_server_that_drips_is_not_waited_for(server):
 
     server.answers = [drip]
     start = time.monotonic()
-    with pytest.raises(LabelError, match="no answer in 0.2 s"):
+    with pytest.raises(LabelError, match=r"no answer in 0\.2 s"):
         server.labeler(timeout=0.2, attempts=1)(THING)
     assert time.monotonic() - start < 5
 

@@ -5,6 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from cousins.cli import main as cli
+from packs import write_pack
+from servers import Server, answer, said
+from typer.testing import CliRunner
 
 from cousins import pipeline
 from cousins.cache import Cache
@@ -12,6 +16,7 @@ from cousins.capture import open_capture
 from cousins.errors import LabelError, UsageError
 from cousins.labels import crops as cutting
 from cousins.labels.crops import SIDE, crops
+from cousins.labels.endpoint import Endpoint
 from cousins.labels.given import given
 from cousins.labels.label import Label
 from cousins.labels.stage import Labelling, label_all, placed
@@ -225,9 +230,65 @@ def test_a_pack_holds_what_was_said_and_the_masses_that_follow(carved, monkeypat
     assert model.body("box_1").mass[0] == pytest.approx(by["box_1"].mass.mode)
 
 
-def test_an_older_pack_has_labels_of_shape(tmp_path):
-    from packs import write_pack
+def test_a_server_names_them_and_its_key_is_nowhere(carved, monkeypatch, tmp_path):
+    key = "sk-secret-of-the-user"
+    monkeypatch.setenv("COUSINS_LABELER_KEY", key)
+    monkeypatch.setattr(pipeline, "_reconstructed", lambda *_: carved)
+    server = Server()
+    models, broken = answer({"data": []}), answer({"error": "no"}, 400)
+    good = answer(said(prompt_tokens=800, completion_tokens=30, cost=0.001))
+    server.answers = [models, good, broken, good, good]
+    try:
+        pipeline.scan(
+            carved[0].capture.path, tmp_path / "p", settings=QUICK,
+            labels=Labelling({}, server.labeler()),
+        )  # fmt: skip
+    finally:
+        server.close()
+    found = read(tmp_path / "p")
+    assert check(tmp_path / "p") == []
+    labels = [o.label for o in found.objects]
+    assert labels.count("coffee mug") == 3
+    assert {o.label_confidence for o in found.objects} == {0.8, 1.0}
+    told = found.quality.checks["labels"]
+    assert (told["by labeler"], told["failed"]) == (3, 1)
+    assert (told["tokens_in"], told["tokens_out"]) == (2400, 90)
+    assert told["cost"] == pytest.approx(0.003)
+    assert any("HTTP 400" in line for line in found.quality.warnings)
+    assert found.manifest.stages["labels"].settings["model"] == "tiny"
+    for file in (tmp_path / "p").rglob("*"):
+        assert file.is_dir() or key.encode() not in file.read_bytes()
 
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--label-model", "x"], "is for --labeler"),
+        (["--labels", "/nowhere/labels.yaml"], "cannot be read"),
+        (["--labeler", "oracle"], "no labeler 'oracle'"),
+        (["--labeler", "http://localhost:1/v1"], "name the server's model"),
+        (["--labeler", "file:///etc/passwd", "--label-model", "x"], "not a server's address"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_one_line(tmp_path, arguments, told):
+    done = CliRunner().invoke(
+        cli.app, ["scan", str(tmp_path), "-o", str(tmp_path / "p"), *arguments]
+    )
+    assert isinstance(done.exception, UsageError)
+    assert told in str(done.exception)
+
+
+def test_info_says_how_sure_a_label_is(tmp_path):
+    path = write_pack(tmp_path / "p", families=False)
+    entries = json.loads((path / "objects.json").read_text())
+    entries[0] |= {"label": "mug", "label_source": "clip: base", "label_confidence": 0.62}
+    (path / "objects.json").write_text(json.dumps(entries))
+    told = CliRunner().invoke(cli.app, ["info", str(path)]).output
+    assert "box_1 (mug, 62% sure by clip: base)" in told
+    assert "can_1 (test object)" in told
+
+
+def test_an_older_pack_has_labels_of_shape(tmp_path):
     path = write_pack(tmp_path / "p", families=False)
     entries = json.loads((path / "objects.json").read_text())
     for entry in entries:
@@ -238,8 +299,6 @@ def test_an_older_pack_has_labels_of_shape(tmp_path):
 
 
 def test_who_cannot_label_is_told_before_the_work(capture, monkeypatch, tmp_path):
-    from cousins.labels.endpoint import Endpoint
-
     monkeypatch.setattr(pipeline, "_reconstructed", lambda *_: pytest.fail("worked"))
     gone = Labelling({}, Endpoint("http://127.0.0.1:9/v1", "tiny"))
     with pytest.raises(LabelError, match="start the server"):
