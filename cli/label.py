@@ -28,7 +28,7 @@ def label(
     """Say what objects of a pack are; their masses follow where that tells of them."""
     from cousins.relabel import relabel
 
-    done = relabel(pack, dict(_named(text) for text in names), force)
+    done = relabel(pack, _named(names), force)
     lines = []
     for o in done.objects:
         lines.append(f"{escape(o.name)}: {escape(o.label)}")
@@ -47,11 +47,16 @@ def label(
     emit(result, as_json, "\n".join(lines))
 
 
-def _named(text: str) -> tuple[str, Label]:
+def _named(texts: list[str]) -> dict[str, Label]:
     from cousins.errors import UsageError
     from cousins.labels.given import given
 
-    name, equals, words = text.partition("=")
-    if not name or not equals:
-        raise UsageError(f'{text[:80]!r}: give it as OBJECT=TEXT, such as box_1="cracker box"')
-    return name, given(ascii(name[:60]), words)
+    labels: dict[str, Label] = {}
+    for text in texts:
+        name, equals, words = text.partition("=")
+        if not name or not equals:
+            raise UsageError(f'{text[:80]!r}: give it as OBJECT=TEXT, such as box_1="cracker box"')
+        if name in labels:
+            raise UsageError(f"{name[:60]!r}: is there twice: leave one")
+        labels[name] = given(repr(name[:60]), words)
+    return labels

@@ -150,6 +150,7 @@ def test_a_pack_without_scale_has_labels_and_still_no_mass(tmp_path):
         ("box_1=  ", "the label is empty"),
         ("box_1", "give it as OBJECT=TEXT"),
         ("=x", "give it as OBJECT=TEXT"),
+        ("can_1=tin", "'can_1': is there twice"),
         ("box_1=" + "x" * 81, "longer than 80 characters"),
         ("box_1=a\nb", "does not print"),
         ("box_1=\x1b[31mred", "does not print"),

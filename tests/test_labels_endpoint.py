@@ -170,7 +170,7 @@ def test_a_flood_is_cut(server):
             handler.wfile.write(b"x" * (1 << 16))
 
     server.answers = [flood]
-    with pytest.raises(LabelError, match="above 1,048,576 bytes"):
+    with pytest.raises(LabelError, match="above 8,388,608 bytes"):
         server.labeler()(THING)
     server.answers = [answer(b"[" + b"1," * endpoint.MAX_ANSWER + b"1]", 400)]
     with pytest.raises(LabelError) as caught:
@@ -215,6 +215,7 @@ def test_a_thing_without_a_picture_is_not_asked_about(server):
         "https://host/v1?key=abc",
         "http://host/v1\r\nX: y",
         "http://ho st/v1",
+        "http://host/\u202e",
     ],
 )
 def test_an_address_that_is_none_is_refused_without_repeating_it(url):

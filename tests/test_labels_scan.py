@@ -188,6 +188,19 @@ def test_where_it_fails_at_one_a_warning_says_why(run):
     assert made.warnings == ["ball_1: no label (the lamp went out)"]
 
 
+def test_a_server_that_went_away_is_not_asked_forever(run):
+    made, world, scene = run
+    first, *rest = scene.assets
+    many = replace(scene, assets=(first, *(replace(a, name=f"{a.name}{i}") for i in "xyz"
+                                           for a in rest)))  # fmt: skip
+    labeler = ByColour(fails=tuple(a.name for a in many.assets[1:]))
+    labeler.ready()
+    label_all(made, world, many, Labelling({}, labeler))
+    assert len(labeler.asked) == 4
+    assert len(made.warnings) == 9
+    assert "not asked, since it failed at 3 objects in a row" in made.warnings[-1]
+
+
 def test_where_it_fails_at_all_the_scan_stops(run):
     made, world, scene = run
     names = tuple(a.name for a in scene.assets)

@@ -27,10 +27,10 @@ from cousins.errors import LabelError, UsageError
 from cousins.labels.categories import categories
 from cousins.labels.label import LONGEST, Label, Thing, wrong
 
-MAX_ANSWER = 1 << 20  # bytes
+MAX_ANSWER = 8 << 20  # bytes; a list of all models of a large provider is a tenth of it
 LONGEST_WAIT = 30.0  # s that a server may ask for before the next try
 PASSING = {408, 429, 500, 502, 503, 504}  # what may be gone at the next try
-MAX_TOKENS = 300  # of an answer; one takes about 40
+MAX_TOKENS = 2000  # of an answer: it takes about 40, and what a model may think before it
 JPEG = 90  # quality
 ASK = (
     "The picture is cut out of a scan of a room. Name the object in the middle of it. By its shape "
@@ -52,6 +52,10 @@ class _Wait(Exception):  # noqa: N818
     def __init__(self, reason: str, seconds: float = 0.0) -> None:
         super().__init__(reason)
         self.seconds = seconds
+
+
+class _NoSuchPageError(LabelError):
+    """The server is there, and does not know this path or this model."""
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
@@ -90,7 +94,7 @@ class Endpoint:
             raise UsageError(
                 f"--labeler: the address holds more than a server: put a key into {self.key_env}"
             )
-        if bad or wrong(self.url) or " " in self.url:
+        if bad or not self.url.isprintable() or " " in self.url:
             raise UsageError("--labeler: not a server's address: give http://HOST:PORT/v1")
         if wrong(self.model):
             raise UsageError(f"--label-model: the name {wrong(self.model)}: give the model's name")
@@ -104,13 +108,12 @@ class Endpoint:
         """Raises LabelError where the server cannot be reached or refuses the key."""
         try:
             self._send("models", None)
+        except _NoSuchPageError:
+            return  # a server need not list its models
         except _Wait as error:
             raise LabelError(
                 f"{self.source}: {error}: start the server, or check --labeler"
             ) from None
-        except LabelError as error:
-            if "404" not in str(error):  # a server need not list its models
-                raise
 
     def __call__(self, thing: Thing) -> Label | None:
         """Raises LabelError where no answer comes, or none that fits, in all attempts."""
@@ -198,7 +201,8 @@ class Endpoint:
             said = _plain(error.read(2000).decode("utf-8", "replace"), key)
         except (OSError, HTTPException):
             said = ""
-        return LabelError(f"{self.source}: HTTP {code}{': ' if said else ''}{said}")
+        kind = _NoSuchPageError if code in (404, 405) else LabelError
+        return kind(f"{self.source}: HTTP {code}{': ' if said else ''}{said}")
 
 
 def _question(model: str, thing: Thing) -> dict[str, Any]:

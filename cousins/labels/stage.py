@@ -22,6 +22,8 @@ from cousins.scanning import Run
 from cousins.segment.world import World
 from cousins.types import Asset, Capture, Mesh, Photos, Scene
 
+GIVE_UP = 3  # objects in a row that a labeler fails at, each after its own retries
+
 
 @dataclass(frozen=True)
 class Labelling:
@@ -71,15 +73,20 @@ def _asked(
     pictures = _crops(run, world, assets)
     found: dict[str, Label] = {}
     failed: dict[str, str] = {}
+    row = 0
     for i, (asset, views) in enumerate(zip(assets, pictures, strict=True)):
         run.progress("labels", i, len(assets))
+        if row == GIVE_UP:
+            failed[asset.name] = f"not asked, since it failed at {GIVE_UP} objects in a row"
+            continue
         thing = Thing(asset.name, views, asset.label, asset.size)
         key = digest(run.key, "label", asset.name, _settings(labeler), [v.shape for v in views])
         try:
             label = _kept(run, f"label {asset.name}", key, labeler, thing)
         except LabelError as error:
-            failed[asset.name] = str(error)
+            failed[asset.name], row = str(error), row + 1
             continue
+        row = 0
         if label is not None:
             found[asset.name] = label
         elif not views:
@@ -138,8 +145,13 @@ def _check(label: Label) -> None:
 
 
 def _settings(labeler: Labeler | None) -> dict[str, Any]:
-    """What a labeler is, for the manifest: paths by their last part alone."""
-    if labeler is None or not is_dataclass(labeler) or isinstance(labeler, type):
-        return {"labeler": type(labeler).__name__} if labeler is not None else {}
-    told = {name: getattr(value, "name", value) for name, value in asdict(labeler).items()}
-    return {"labeler": type(labeler).__name__, **told}
+    """What a labeler is, for the manifest: plain values, and paths by their last part alone."""
+    if labeler is None:
+        return {}
+    fields = asdict(labeler) if is_dataclass(labeler) and not isinstance(labeler, type) else {}
+    plain = {
+        name: value if isinstance(value, (str, int, float, bool, type(None)))
+        else str(getattr(value, "name", value))
+        for name, value in fields.items()
+    }  # fmt: skip
+    return {"labeler": type(labeler).__name__, **plain}
