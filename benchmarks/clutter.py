@@ -45,6 +45,7 @@ def _lump(name: str, x: float, parts: int, rng: np.random.Generator) -> Asset:
         name=name,
         label="lump",
         label_source="made up",
+        label_confidence=1.0,
         position=np.array([x, 0.0, height]),
         quaternion=np.array([1.0, 0.0, 0.0, 0.0]),
         visual=visual,

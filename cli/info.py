@@ -33,7 +33,7 @@ def _text(told: dict[str, Any]) -> str:
             ["object", "mass, kg", "90 % of it in", size, "stands on", "seen"],
             [
                 [
-                    f"{o['name']} ({o['label']})" if o["label"] != o["name"] else o["name"],
+                    _called(o),
                     *_mass(o["mass"]),
                     " x ".join(f"{100 * s:.1f}" for s in o["size"]),
                     o["support"],
@@ -54,6 +54,14 @@ def _text(told: dict[str, Any]) -> str:
         lines.append("no cousins yet: `cousins augment` adds them")
     lines += [f"warning: {w}" for w in told["warnings"]]
     return "\n".join(lines)
+
+
+def _called(thing: dict[str, Any]) -> str:
+    if thing["label"] == thing["name"]:
+        return thing["name"]
+    sure = thing["label_confidence"]
+    by = f", {sure:.0%} sure by {thing['label_source']}" if sure < 1 else ""
+    return f"{thing['name']} ({thing['label']}{by})"
 
 
 def _mass(mass: dict[str, Any] | None) -> tuple[str, str]:

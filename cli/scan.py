@@ -39,6 +39,15 @@ def scan(
     checkpoint: Annotated[
         Path | None, typer.Option(help="The weights of sam (a file) or hf-sam (a folder).")
     ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="A YAML file of lines such as box_1: cracker box.")
+    ] = None,
+    labeler: Annotated[
+        str | None, typer.Option(help="Who names objects: clip, or a server's http address.")
+    ] = None,
+    label_model: Annotated[
+        str | None, typer.Option(help="Its folder for clip, its name for a server.")
+    ] = None,
     force: Annotated[bool, typer.Option(help="Replace whatever is at the output.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -56,6 +65,7 @@ def scan(
             photos=Photos(tag_size=tag_size, dense=_dense(dense, nerfstudio, iterations)),
             lens=parse(intrinsics) if intrinsics else None,
             length=_length(length) if length else None,
+            labels=_labels(labels, labeler, label_model),
             progress=report,
             force=force,
         )
@@ -116,3 +126,20 @@ def _length(text: str) -> tuple[str, float]:
     if not found[0]:
         raise UsageError(f"--length {text}: give it as OBJECT=METRES, such as box_1=0.12")
     return found
+
+
+def _labels(file: Path | None, name: str | None, model: str | None) -> Any:
+    from cousins.errors import UsageError
+    from cousins.labels import labeler
+    from cousins.labels.given import read
+    from cousins.labels.stage import Labelling
+
+    if model is not None and name is None:
+        raise UsageError("--label-model: is for --labeler")
+    if file is None and name is None:
+        return None
+    return Labelling(
+        given=read(file) if file else {},
+        labeler=labeler(name, model) if name else None,
+        where=str(file) if file else "--labels",
+    )

@@ -254,6 +254,7 @@ def _asset(
         name=name,
         label=f"{kind}-like, {words}",
         label_source="shape",
+        label_confidence=1.0,
         position=position,
         quaternion=quaternion,
         visual=mesh,

@@ -40,6 +40,7 @@ MODULES = {
     "typer": ("typer",),
     "rich": ("rich",),
     "pydantic": ("pydantic",),
+    "yaml": ("pyyaml",),
 }
 _IMPORT = """
 import sys

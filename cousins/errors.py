@@ -15,6 +15,10 @@ class ScanError(CousinsError):
     """A readable capture does not hold a scene: no support surface, no object."""
 
 
+class LabelError(CousinsError):
+    """A labeller failed: its model or server cannot be used, or gives no answer."""
+
+
 class PackError(CousinsError):
     """A scene pack breaks its contract, or cannot be written."""
 

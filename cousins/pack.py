@@ -39,6 +39,7 @@ from cousins.schema import (
     CaptureSource,
     CousinEntry,
     Manifest,
+    ObjectEntry,
     Quality,
     Stage,
     object_entry,
@@ -65,6 +66,7 @@ __all__ = [
     "summary",
     "write",
     "write_families",
+    "write_objects",
 ]
 
 
@@ -130,6 +132,31 @@ def write_families(
     archive.replace(target, members)
 
 
+def write_objects(
+    pack: Pack,
+    objects: Sequence[ObjectEntry],
+    xml: str,
+    keep_families: bool = True,
+    force: bool = False,
+) -> None:
+    """Give a pack these objects and this model.xml in place of its own, in one step.
+
+    All else stays as it is, but that without `keep_families` its cousins go, with their shapes.
+    Raises PackError where the pack cannot be written.
+    """
+    ensure_writable(pack.path, force)
+    source = pack.tree.source
+    kept = set(pack.tree.sizes)
+    if not keep_families:
+        kept = {name for name in kept if name in FILES} | twin_assets(pack)
+    members: dict[str, bytes | Path] = {
+        name: source(name, MAX_ARRAYS) for name in sorted(kept - {"model.xml"})
+    }
+    members["objects.json"] = _json(objects)
+    members["model.xml"] = xml.encode()
+    archive.replace(pack.path, members)
+
+
 def twin_assets(pack: Pack) -> set[str]:
     """The files under assets/ that the twin needs: all but those of the families' banks."""
     _, files = model_files(pack.tree, "model.xml")
@@ -143,7 +170,8 @@ def summary(pack: Pack) -> dict[str, Any]:
         distances = [c.distance for c in load_index(pack, k)]
         span = [min(distances), max(distances)] if distances else [None, None]
         families.append({"family": k, "cousins": len(distances), "distance": span})
-    keys = {"name", "label", "size", "support", "observed_fraction", "mass", "friction"}
+    keys = {"name", "label", "label_source", "label_confidence", "size", "support",
+            "observed_fraction", "mass", "friction"}  # fmt: skip
     return {
         "path": str(pack.path),
         "schema_version": pack.manifest.schema_version,

@@ -17,6 +17,7 @@ from cousins import __version__, assembly, pack, scanning
 from cousins.cache import Cache
 from cousins.capture import Lens, open_capture
 from cousins.errors import CaptureError, PackError, PartlyFailedError, ScanError, UsageError
+from cousins.labels.stage import Labelling, check, label_all
 from cousins.native import require
 from cousins.pack_reader import MAX_ASSET
 from cousins.photos import capture as photo_capture
@@ -189,6 +190,7 @@ def scan(
     photos: photo_capture.Settings | None = None,
     lens: Lens | None = None,
     length: tuple[str, float] | None = None,
+    labels: Labelling | None = None,
     progress: Progress = silent,
     force: bool = False,
 ) -> ScanReport:
@@ -196,12 +198,13 @@ def scan(
 
     photos: how pictures without depth get it. lens: the camera, where the layout does not tell it.
     length: the longest side of one object, named as an earlier scan of the same pictures named it,
-    m: the scale of pictures that nothing else gives a scale.
+    m: the scale of pictures that nothing else gives a scale. labels: what objects are called, named
+    likewise, and who says the rest; without it, by words of their shape.
 
     Finished stages wait beside the output in <pack>.scan until it is written, so that a run that
     was cut short goes on. Raises CaptureError for a capture that cannot be read, ScanError where
-    it holds no scene, UsageError for a length of no object, PackError where the pack cannot be
-    written.
+    it holds no scene, UsageError for a length or a label of no object, LabelError where a labeler
+    cannot label, PackError where the pack cannot be written.
     """
     began = time.monotonic()
     require("open3d")
@@ -210,6 +213,8 @@ def scan(
     pack_path = Path(pack_path)
     cache = Cache(pack_path.with_name(pack_path.name + ".scan"))
     found = open_capture(capture_path, lens)
+    if labels:
+        check(labels, found)
     try:
         capture = found if isinstance(found, Capture) else photo_capture.captured(
             found, photos or photo_capture.Settings(), cache.folder / PICTURES, progress
@@ -225,6 +230,8 @@ def scan(
     except (CaptureError, ScanError):
         _clear(cache)  # there is nothing to go on with: it would fail so again
         raise
+    if labels:
+        scene = label_all(run, world, scene, labels)
     progress("settling", 0, 1)
     settled, remedies = steady(lift(scene))
     for name, remedy in remedies.items():

@@ -13,7 +13,13 @@ from typing import Any, Literal
 
 from cousins.errors import PluginError
 
-Group = Literal["cousins.captures", "cousins.segmenters", "cousins.maskers", "cousins.engines"]
+Group = Literal[
+    "cousins.captures",
+    "cousins.segmenters",
+    "cousins.maskers",
+    "cousins.labelers",
+    "cousins.engines",
+]
 
 
 def load(group: Group) -> dict[str, Any]:

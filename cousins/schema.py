@@ -105,12 +105,14 @@ class PrimitiveEntry(_Model):
 class ObjectEntry(_Model):
     """One object of objects.json. Metres, kilograms; mesh vertices are in the object's frame.
 
-    mass: null in a pack that is not metric; `inertia` is then that of 1 kg.
+    mass: null in a pack that is not metric; `inertia` is then that of 1 kg. label_confidence: 1
+    where it is not told, in packs whose labels are words of the measured shape.
     """
 
     name: Name
     label: Text
     label_source: Text
+    label_confidence: Annotated[float, Field(ge=0, le=1)] = 1.0
     position: Vector3
     quaternion: Vector4
     size: Vector3
@@ -245,6 +247,7 @@ def object_entry(
         name=asset.name,
         label=asset.label,
         label_source=asset.label_source,
+        label_confidence=float(asset.label_confidence),
         position=_floats(asset.position),
         quaternion=_floats(asset.quaternion),
         size=_floats(asset.size),
@@ -271,6 +274,7 @@ def asset_of(entry: ObjectEntry, visual: Mesh, parts: tuple[Mesh, ...]) -> Asset
         name=entry.name,
         label=entry.label,
         label_source=entry.label_source,
+        label_confidence=entry.label_confidence,
         position=np.array(entry.position),
         quaternion=np.array(entry.quaternion),
         visual=visual,

@@ -240,11 +240,15 @@ class Asset:
     the visual mesh's. `center_of_mass` (3,) and `inertia` (3, 3; about the centre of mass) are in
     the object's frame, for the mode of the mass. `shell_fraction` is how much of the mass lies in
     the wall instead of being spread through the volume; it sets the inertia.
+    label: what it is, in words, with who says so in `label_source`, and how sure that is (0..1) in
+    `label_confidence`. Words of its measured shape ("box-like, 38×89×175 mm") have the source
+    "shape" and the confidence 1: they are no guess.
     """
 
     name: str
     label: str
     label_source: str
+    label_confidence: float
     position: Array
     quaternion: Array
     visual: Mesh

@@ -35,7 +35,7 @@ def asset(name, mesh, parts, xy, primitive=None, support="table", height=TABLE):
     mass = LogNormal(np.log(400 * volume), 0.6, "test")
     bottom = -mesh.vertices[:, 2].min()
     return Asset(
-        name=name, label="test object", label_source="test",
+        name=name, label="test object", label_source="test", label_confidence=1.0,
         position=np.array([*xy, height + bottom]), quaternion=np.array([1.0, 0, 0, 0]),
         visual=mesh, parts=tuple(mesh_of(p) for p in parts), primitive=primitive,
         watertight=True, volume=volume, observed_fraction=0.7, support=support,

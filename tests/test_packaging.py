@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # A machine that only runs packs has none of these.
 SCANNERS = {"open3d", "trimesh", "cv2", "scipy", "skimage", "manifold3d"}
-FRAMEWORKS = {"torch", "jax", "ray", "warp", "gymnasium"}
+FRAMEWORKS = {"torch", "transformers", "jax", "ray", "warp", "gymnasium"}
 
 
 def loaded_by(*modules):
@@ -65,7 +65,8 @@ def test_every_import_is_declared():
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 imported.add((node.module or "").partition(".")[0])
     imported -= sys.stdlib_module_names | {"cousins"}
-    names = {"cv2": "opencv-python-headless", "skimage": "scikit-image"}
+    names = {"cv2": "opencv-python-headless", "skimage": "scikit-image",
+             "yaml": "pyyaml"}  # fmt: skip
     assert {names.get(module, module) for module in imported} <= declared
 
 

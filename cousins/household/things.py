@@ -118,6 +118,7 @@ class Household:
             name=name,
             label=self.category,
             label_source=SOURCE,
+            label_confidence=1.0,
             position=self.origin,
             quaternion=np.array([1.0, 0.0, 0.0, 0.0]),
             visual=replace(self.visual, vertices=solid.mesh.vertices),
