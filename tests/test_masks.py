@@ -105,9 +105,8 @@ def test_no_mask_says_nothing():
 def flat(n=40):
     """A view of a sheet of n x n cells, a pixel each, and of as much ground beside it."""
     y, x = np.mgrid[0:n, 0 : 2 * n]
-    cell = np.where(x < n, y * n + x, -1).ravel()
-    pixel = np.column_stack([x.ravel(), y.ravel()])
-    return View(0, cell, pixel, np.ones(len(cell)), (2 * n, n))
+    pixel, on = np.column_stack([x.ravel(), y.ravel()]), (x < n).ravel()
+    return View(0, (y * n + x).ravel()[on], pixel[on], pixel, on, (2 * n, n))
 
 
 def masks(*rows, n=40):
@@ -171,10 +170,15 @@ def test_prompts_lie_on_what_they_ask_for():
     cells = np.column_stack([x.ravel(), y.ravel(), np.zeros(x.size)])
     of = (cells[:, 0] > 0.03).astype(int)
     frame = table_frame()
-    view = seen(frame, cells, 4.0)
+    up = np.tile([0, 0, 1.0], (len(cells), 1))
+    assert len(seen(frame, cells, -up, 4.0).cell) == 0
+    assert len(seen(frame, cells + [0, 0, 0.05], up, 4.0).cell) == 0
+    view = seen(frame, cells, up, 4.0)
+    assert len(view.cell) > 0.9 * len(cells)
+    assert 0 < view.on.mean() < 0.5
     assert view.index == 7
     assert view.size == (320, 240)
-    asked = prompts(view, cells, np.tile([0, 0, 1.0], (len(cells), 1)), of)
+    asked = prompts(view, cells, up, of)
     boxes = [p for p in asked if p.box is not None]
     assert len(boxes) == 2
     assert len(asked) > 5

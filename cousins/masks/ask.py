@@ -55,8 +55,8 @@ class Ask:
         thing = np.zeros(len(cells), np.intp)
         thing[index] = of
         views, rows = [], []
-        for frame in self._keyframes(frames, count, cells, max_range):
-            view = seen(frame, cells, max_range)
+        for frame in self._keyframes(frames, count, cells, facing, max_range):
+            view = seen(frame, cells, facing, max_range)
             views.append(view)
             name, own = f"masks{frame.index}", digest(key, repr(self), repr(masker), frame.index)
             kept = cache.load(name, own)
@@ -70,13 +70,18 @@ class Ask:
         return vote(shown.reshape(-1, len(cells)), rows, cells), index
 
     def _keyframes(
-        self, frames: Callable[[], Iterator[Frame]], count: int, cells: Array, max_range: float
+        self,
+        frames: Callable[[], Iterator[Frame]],
+        count: int,
+        cells: Array,
+        facing: Array,
+        max_range: float,
     ) -> Iterator[Frame]:
         every = max(1, count // CANDIDATES)
         shown, index = [], []
         for i, frame in enumerate(frames()):
             if i % every == 0:
-                shown.append(seen(frame, cells, max_range).cells(len(cells)))
+                shown.append(seen(frame, cells, facing, max_range).cells(len(cells)))
                 index.append(i)
         wanted = {index[i] for i in chosen(shown, self.least, self.most)}
         for i, frame in enumerate(frames()):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cousins.reconstruct.depth import clean, points, transform
-from cousins.types import Array, Frame
+from cousins.types import Array, Frame, Intrinsics
 
-NEAR = 0.008  # a pixel's point farther from a cell than this is not of it, m
+NEAR = 0.008  # a point farther from a cell than this is not of it, m
+FACING = 0.15  # cosine: what is seen more askance is not
 WANTED = 4  # views of each cell, where there are so many
 LITTLE = 0.02  # of all that is wanted: a further frame that adds less is not worth its network
 SAMPLES = 40_000  # pixels of a frame's depth that are looked at
@@ -19,39 +20,60 @@ SAMPLES = 40_000  # pixels of a frame's depth that are looked at
 
 @dataclass(frozen=True)
 class View:
-    """A frame as the cells of a surface see it, at s pixels of its depth: cell (s,), the nearest
-    cell, -1 where none is near; pixel (s, 2), x and y in the picture; away (s,), the distance, m.
-    size: (width, height) of the picture."""
+    """A frame as the cells of a surface see it. cell (s,): those that it shows, and pixel (s, 2),
+    where, x and y in the picture. depth (t, 2): pixels whose depth is known, some of them, and on
+    (t,), whether that is at a cell. size: (width, height) of the picture."""
 
     index: int
     cell: NDArray[np.intp]
     pixel: NDArray[np.intp]
-    away: Array
+    depth: NDArray[np.intp]
+    on: NDArray[np.bool_]
     size: tuple[int, int]
 
     def cells(self, n: int) -> NDArray[np.bool_]:
         """(n,) which of n cells are seen."""
         out = np.zeros(n, bool)
-        out[self.cell[self.cell >= 0]] = True
+        out[self.cell] = True
         return out
 
 
-def seen(frame: Frame, cells: Array, max_range: float) -> View:
-    """What a frame shows of cells (n, 3), in the frame's world. It must have a picture."""
+def seen(frame: Frame, cells: Array, normals: Array, max_range: float) -> View:
+    """What a frame, which must have a picture, shows of cells (n, 3) that face along normals
+    (n, 3), both in the frame's world: those that are where its depth is, and face it."""
     from scipy.spatial import KDTree
 
-    depth = clean(frame, max_range)
+    depth, pose, k = clean(frame, max_range), frame.world_from_camera, frame.depth_intrinsics
+    local = (cells - pose[:3, 3]) @ pose[:3, :3]
+    faces = ((pose[:3, 3] - cells) * normals).sum(1) > FACING * np.linalg.norm(local, axis=1)
+    ahead = np.flatnonzero(faces & (local[:, 2] > 0))
+    ahead = ahead[_within(_pixel(k, local[ahead]), k)]
+    x, y = _pixel(k, local[ahead]).T
+    cell = ahead[np.abs(depth[y, x] - local[ahead, 2]) < NEAR]
+    pixel = _in_picture(frame, local[cell])
     step = max(1, int(np.sqrt(depth.size / SAMPLES)))
-    local = points(depth, frame.depth_intrinsics, step)
-    away, cell = KDTree(cells).query(transform(frame.world_from_camera, local),
-                                     distance_upper_bound=NEAR)  # fmt: skip
-    cell = np.where(np.isfinite(away), cell, -1)
+    some = points(depth, k, step)
+    away = KDTree(cells).query(transform(pose, some), distance_upper_bound=NEAR)[0]
+    where, c = _in_picture(frame, some), frame.colour_intrinsics
+    within, inside = _within(pixel, c), _within(where, c)
+    return View(frame.index, cell[within], pixel[within], where[inside],
+                np.isfinite(away)[inside], (c.width, c.height))  # fmt: skip
+
+
+def _in_picture(frame: Frame, local: Array) -> NDArray[np.intp]:
+    """(n, 2) where the picture shows points (n, 3) in the depth camera's axes."""
     if frame.colour_from_depth is not None:
         local = transform(frame.colour_from_depth, local)
-    k = frame.colour_intrinsics
-    pixel = np.rint(local[:, :2] / local[:, 2:] * [k.fx, k.fy] + [k.cx, k.cy]).astype(np.intp)
-    within = ((pixel >= 0) & (pixel < [k.width, k.height])).all(1) & (local[:, 2] > 0)
-    return View(frame.index, cell[within], pixel[within], local[within, 2], (k.width, k.height))
+    return _pixel(frame.colour_intrinsics, local)
+
+
+def _pixel(k: Intrinsics, local: Array) -> NDArray[np.intp]:
+    z = np.maximum(local[:, 2:], 1e-6)
+    return np.rint(local[:, :2] / z * [k.fx, k.fy] + [k.cx, k.cy]).astype(np.intp)
+
+
+def _within(pixel: NDArray[np.intp], k: Intrinsics) -> NDArray[np.bool_]:
+    return ((pixel >= 0) & (pixel < [k.width, k.height])).all(1)
 
 
 def chosen(views: Sequence[NDArray[np.bool_]], least: int, most: int) -> list[int]:
@@ -88,8 +110,3 @@ def smaller(frame: Frame, most: int) -> Frame:
     size = max(round(k.width * scale), 1), max(round(k.height * scale), 1)
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     return replace(frame, colour=np.asarray(small), colour_intrinsics=k.scaled(*size))
-
-
-def every(frames: Iterable[Frame], cells: Array, max_range: float) -> list[NDArray[np.bool_]]:
-    """What each of the frames sees of the cells."""
-    return [seen(frame, cells, max_range).cells(len(cells)) for frame in frames]

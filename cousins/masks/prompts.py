@@ -9,7 +9,7 @@ from cousins.masks import Prompt
 from cousins.masks.keyframes import View
 from cousins.types import Array
 
-FEW = 30  # pixels of depth on a thing: less of it says nothing of what it is
+FEW = 20  # cells of a thing in view: less of it says nothing of what it is
 PATCH = 0.05  # m: things of half that are not asked for on their own
 MOST = 8  # parts of a thing that are asked for
 EDGES = (1.0, 99.0)  # percent of a thing's pixels: the outermost may be its neighbour's
@@ -22,8 +22,7 @@ def prompts(view: View, cells: Array, normals: Array, of: NDArray[np.intp]) -> t
     cells, normals: (n, 3). of: (n,) the thing that each is of. Where geometry took two things for
     one, the box shows both and the points each; where it took one for two, each box shows a part.
     """
-    on = view.cell >= 0
-    rows, pixel = view.cell[on], view.pixel[on]
+    rows, pixel = view.cell, view.pixel
     out = []
     for thing in range(int(of.max(initial=-1)) + 1):
         mine = of[rows] == thing

@@ -52,14 +52,11 @@ def lifted(view: View, found: Masks, count: int) -> tuple[Bools, Array]:
     of nested ones the parts stay if they fill the whole, else the whole.
     """
     x, y = view.pixel.T
+    rows = np.zeros((len(found.masks), count), bool)
+    rows[:, view.cell] = found.masks[:, y, x]
+    x, y = view.depth.T
     inside = found.masks[:, y, x]
-    on = view.cell >= 0
-    looks = np.bincount(view.cell[on], minlength=count)
-    rows = np.zeros((len(inside), count), bool)
-    for i, mask in enumerate(inside):
-        hits = np.bincount(view.cell[on & mask], minlength=count)
-        rows[i] = hits > looks / 2
-    share = (inside & on).sum(1) / np.maximum(inside.sum(1), 1)
+    share = (inside & view.on).sum(1) / np.maximum(inside.sum(1), 1)
     keep = (share > ON) & (rows.sum(1) >= LEAST)
     keep = np.flatnonzero(keep)
     keep = keep[np.argsort(-found.score[keep], kind="stable")]

@@ -11,7 +11,9 @@ from cousins.segment.parts import NEAR, Limits, Parts
 from cousins.segment.patches import Borders, agglomerate
 from cousins.types import Array
 
-MOSTLY = 0.5  # share of a part that must be told, for the rest of it to be what is next to it
+MOSTLY = 0.5  # share of a part that must be told, or it stays as geometry has it
+PIECE = 0.15  # share of a part below which another thing in it is a mask's ragged edge
+SHARE = 0.25  # likewise, of that thing
 CREASE = np.cos(np.radians(30.0))  # sides that face more apart than that meet at an edge
 
 
@@ -38,18 +40,25 @@ def informed(parts: Parts, told: np.ndarray, limits: Limits) -> Parts:
 
 
 def _filled(parts: Parts, told: np.ndarray) -> np.ndarray:
+    """(n,) labels: each part is cut among the things that pictures see in it, or goes as a whole to
+    the one thing that it mostly is of. Geometry's own borders are sharper than masks'."""
     from scipy.spatial import KDTree
 
     labels = parts.labels + told.max(initial=-1) + 1
     known = told >= 0
-    labels[known] = told[known]
-    for part in np.unique(parts.labels[known]):
-        mine = parts.labels == part
-        if parts.count[mine & known].sum() < MOSTLY * parts.count[mine].sum():
+    held = np.zeros((parts.labels.max(initial=-1) + 1, told.max(initial=-1) + 1))
+    np.add.at(held, (parts.labels[known], told[known]), parts.count[known])
+    size = np.bincount(parts.labels, parts.count)
+    for part, own in enumerate(held):
+        if own.sum() < MOSTLY * size[part]:
             continue
-        rest = mine & ~known
-        nearest = KDTree(parts.points[mine & known]).query(parts.points[rest])[1]
-        labels[rest] = told[mine & known][nearest]
+        real = (own > PIECE * own.sum()) & (own > SHARE * held.sum(0))
+        if real.sum() < 2:
+            real = own == own.max()
+        mine, sure = parts.labels == part, known & (parts.labels == part)
+        sure[sure] = real[told[sure]]
+        nearest = KDTree(parts.points[sure]).query(parts.points[mine])[1]
+        labels[mine] = told[sure][nearest]
     return np.unique(labels, return_inverse=True)[1].ravel()
 
 
