@@ -62,7 +62,7 @@ class Effort:
 # minutes of two cores are 1500 steps.
 EFFORTS: Mapping[Device, Effort] = {
     "cuda": Effort(30_000, 4096, (256, 96, 48), 16, 19, 1920, 1_000_000, np.inf),
-    "cpu": Effort(1_500, 1024, (64, 32, 16), 12, 17, 960, 200_000, 0.02),
+    "cpu": Effort(1_500, 1024, (64, 32, 16), 12, 17, 960, 200_000, 0.01),
 }
 BACKGROUND = 5.0  # times as far as the region reaches, in a room, is its furthest wall
 SETTLED = 1e-3  # learning rate that short trainings end at, a tenth of where they start
