@@ -149,7 +149,9 @@ def _bridged(image: np.ndarray, heights: Array, seen_through: np.ndarray) -> np.
     import cv2
 
     count, labels = cv2.connectedComponents(image)
-    level = [np.nanmedian(heights[labels == i]) if i else np.nan for i in range(count)]
+    known = [heights[(labels == i) & np.isfinite(heights)] for i in range(count)]
+    # The first label is that of the ground between; what is all hidden has no height.
+    level = [np.median(h) if i and len(h) else np.nan for i, h in enumerate(known)]
     out = image.copy()
     for a in range(1, count):
         away = cv2.distanceTransform((labels != a).astype(np.uint8), cv2.DIST_L2, 5)
