@@ -29,7 +29,7 @@ FILLED = 0.8  # share of a mask that its parts must cover, or it is more than th
 IN_VIEW = 0.3  # share of a mask's cells that a view must see to say anything of it
 MOSTLY = 0.6  # likewise, to say that it is of one thing: of two that touch, each is half
 HELD = 0.7  # share of these in one mask of the view: it holds them
-SEVERAL = 0.4  # share of views that part a mask from which it is of several things
+SEVERAL = 0.3  # share of views that part a mask from which it is of several things, as theirs is
 AGREED = 0.5  # share of views that hold two masks in one from which they are of one thing
 REACH = 0.010  # m, over which neighbours' votes count
 
@@ -116,7 +116,7 @@ def _held(
     nothing, -2 where masks part it. (m,) whether a mask is of several things."""
     first = np.concatenate([[0], np.cumsum([len(m) for m in masks])])
     held = np.full((len(rows), len(masks)), -1)
-    whole = np.zeros(len(rows))
+    whole = np.zeros(held.shape, bool)
     size = rows.sum(1)
     for w, theirs in enumerate(masks):
         visible = (rows & seen[w]).sum(1)
@@ -130,11 +130,14 @@ def _held(
         held[tells & (covered > HELD), w] = -2
         sure = tells & (share.max(1) > HELD)
         held[sure, w] = first[w] + best[sure]
-        whole += sure & (visible > MOSTLY * size) & (view != w)
+        whole[:, w] = sure & (visible > MOSTLY * size) & (view != w)
     own = np.arange(len(rows))
     held[own, view] = own
-    parted = (held == -2).sum(1)
-    return held, parted > SEVERAL * np.maximum(parted + whole, 1)
+    parted, several = (held == -2).sum(1), np.zeros(len(rows), bool)
+    for _ in range(3):  # what a mask of several things holds is not whole for that
+        told = (whole & ~several[held]).sum(1)
+        several = parted > SEVERAL * np.maximum(parted + told, 1)
+    return held, several
 
 
 def _joined(held: NDArray[np.intp], several: Bools) -> NDArray[np.intp]:
