@@ -73,7 +73,7 @@ def _pixel(k: Intrinsics, local: Array) -> NDArray[np.intp]:
 
 
 def _within(pixel: NDArray[np.intp], k: Intrinsics) -> NDArray[np.bool_]:
-    return ((pixel >= 0) & (pixel < [k.width, k.height])).all(1)
+    return np.asarray(((pixel >= 0) & (pixel < [k.width, k.height])).all(1))
 
 
 def chosen(views: Sequence[NDArray[np.bool_]], least: int, most: int) -> list[int]:
