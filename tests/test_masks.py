@@ -19,6 +19,9 @@ from cousins.phone import Phone, film
 from cousins.phone.masks import Errors, true_masks
 from cousins.progress import silent
 from cousins.scene import look_at
+from cousins.segment.informed import informed
+from cousins.segment.parts import Limits, Parts
+from cousins.segment.patches import Borders
 from cousins.types import Frame, Intrinsics
 
 SIDE = 12  # cells along each side of a thing
@@ -200,6 +203,42 @@ def test_large_pictures_are_shown_smaller():
     assert frame.colour.shape == (75, 100, 3)
     assert frame.colour_intrinsics == CAMERA.scaled(100, 75)
     assert smaller(frame, 100) is frame
+
+
+def sheet(part):
+    """A level sheet of 40 x 20 cells, in parts by column."""
+    x, y = np.meshgrid(np.arange(40), np.arange(20))
+    points = 0.004 * np.column_stack([x.ravel(), y.ravel(), np.zeros(x.size)])
+    labels = part(x.ravel())
+    nothing = Borders(np.zeros((0, 2), int), np.zeros(0), np.zeros(0), np.zeros((0, 3)))
+    return x.ravel(), Parts(points, np.tile([0, 0, 1.0], (800, 1)), np.full(800, 5),
+                            np.full(800, 0.01), np.zeros(800, bool), labels, nothing)  # fmt: skip
+
+
+LIMITS = Limits(100, 0.0004)
+
+
+def test_what_pictures_do_not_tell_stays():
+    _, parts = sheet(lambda x: x // 20)
+    assert informed(parts, np.full(800, -1), LIMITS) is parts
+    x, parts = sheet(lambda x: x // 20)
+    said = informed(parts, np.where(x < 4, 0, -1), LIMITS)  # a fifth of one part
+    assert np.array_equal(said.labels, parts.labels)
+
+
+def test_a_part_is_cut_where_pictures_see_two_things():
+    x, parts = sheet(lambda x: 0 * x)
+    told = np.where(x < 18, 0, np.where(x > 21, 1, -1))
+    said = informed(parts, told, LIMITS)
+    assert len(np.unique(said.labels)) == 2
+    assert np.array_equal(said.labels, said.labels[0] ^ (x >= 20))
+
+
+def test_two_parts_of_one_thing_are_one_and_ragged_masks_cut_nothing():
+    x, parts = sheet(lambda x: x // 20)
+    assert (informed(parts, np.zeros(800, int), LIMITS).labels == 0).all()
+    ragged = informed(parts, (x >= 18).astype(int), LIMITS)
+    assert np.array_equal(ragged.labels, parts.labels)
 
 
 SPOILT = Errors(dropped=0.1, merged=0.1, shift=3.0, wrong=0.2)

@@ -25,6 +25,8 @@ def informed(parts: Parts, told: np.ndarray, limits: Limits) -> Parts:
     thing, for two that touch bend inwards there or lie flush; what is too small or hangs in the air
     is a piece of what holds it.
     """
+    if not (told >= 0).any():
+        return parts
     before = parts.labels
     labels = _filled(parts, told)
     parts = _with(parts, labels)
@@ -50,7 +52,7 @@ def _filled(parts: Parts, told: np.ndarray) -> np.ndarray:
     np.add.at(held, (parts.labels[known], told[known]), parts.count[known])
     size = np.bincount(parts.labels, parts.count)
     for part, own in enumerate(held):
-        if own.sum() < MOSTLY * size[part]:
+        if not own.any() or own.sum() < MOSTLY * size[part]:
             continue
         real = (own > PIECE * own.sum()) & (own > SHARE * held.sum(0))
         if real.sum() < 2:
