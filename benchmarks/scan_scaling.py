@@ -1,6 +1,6 @@
 """How a scan's time grows with the number of frames: one scene, filmed with more and more of them.
 
-    python benchmarks/scan_scaling.py [--frames 45 90 180 360] [--json FILE]
+    python benchmarks/scan_scaling.py [--frames 45 90 180 360] [--size 640x480] [--json FILE]
 
 Each scan runs in a process of its own. Beside each time stands that of a straight line through the
 first and the last: a scan whose time grew faster than its frames would lie below it in between.
@@ -29,14 +29,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--frames", nargs="+", type=int, default=[45, 90, 180, 360])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--size", default="640x480", help="of the pictures")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     arguments = parser.parse_args()
+    width, height = map(int, arguments.size.split("x"))
     model = scene("spread", arguments.seed).model
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for frames in sorted(arguments.frames):
             capture = Path(folder) / f"{frames}"
-            film(model, capture, Phone(frames=frames, colour_size=(640, 480)))
+            film(model, capture, Phone(frames=frames, colour_size=(width, height)))
             result = measure(capture, Path(folder) / f"{frames}.pack")
             if "error" in result:
                 sys.exit(f"{frames} frames: {result['error']}")
