@@ -351,7 +351,7 @@ def _told(
         run.key, run.progress,
     )  # fmt: skip
     run.key = digest(run.key, "masks", repr(run.settings.ask), repr(masker))
-    run.used["masks"] = {"masker": repr(masker)} | asdict(run.settings.ask)
+    run.used["masks"] = {"masker": type(masker).__name__} | asdict(run.settings.ask)
     run.seconds["masks"] = time.perf_counter() - start
     return nearest(points, said.label[cell], seen.vertices, 1e-6), said.agreement
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -54,11 +55,13 @@ class Ask:
         cells, facing = means(points, index), unit(means(normals, index))
         thing = np.zeros(len(cells), np.intp)
         thing[index] = of
+        asked = hashlib.sha256(cells.tobytes() + thing.tobytes()).hexdigest()
         views, rows = [], []
         for frame in self._keyframes(frames, count, cells, facing, max_range):
             view = seen(frame, cells, facing, max_range)
             views.append(view)
-            name, own = f"masks{frame.index}", digest(key, repr(self), repr(masker), frame.index)
+            name = f"masks{frame.index}"
+            own = digest(key, asked, repr(self), repr(masker), frame.index)
             kept = cache.load(name, own)
             if kept is None:
                 kept = {"rows": np.packbits(_asked(masker, frame, view, cells, facing, thing), 1)}
