@@ -27,8 +27,8 @@ from cousins.shape.texture import Baker, matte, sharpness
 from cousins.types import Array, Asset, Camera, Frame, Mesh, Primitive, Scene
 
 MUCH_UNSEEN = 0.25  # share of an object's surface that is worth filming again
-DOUBTFUL = 0.5  # share of the looks at an object on which its masks agree
 MUCH_MISSING = 0.25  # share of the looks at it without depth, likewise
+DOUBTFUL = 0.5  # share of the looks at an object on which its masks agree
 
 
 @dataclass(frozen=True)

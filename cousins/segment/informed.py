@@ -27,18 +27,8 @@ def informed(parts: Parts, told: np.ndarray, limits: Limits) -> Parts:
     """
     if not (told >= 0).any():
         return parts
-    before = parts.labels
-    labels = _filled(parts, told)
-    parts = _with(parts, labels)
-    parts = _edges(parts, before)
-    while True:
-        for a in parts.by_size():
-            b = _holder(parts, a, limits)
-            if b is not None:
-                parts = parts.joined(a, b)
-                break
-        else:
-            return parts
+    cut = _edges(_with(parts, _filled(parts, told)), parts.labels)
+    return cut.merged(lambda now, a: _holder(now, a, limits))
 
 
 def _filled(parts: Parts, told: np.ndarray) -> np.ndarray:

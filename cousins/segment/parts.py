@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,6 +69,18 @@ class Parts:
         into = np.arange(self.labels.max(initial=0) + 1)
         into[a] = b
         return replace(self, labels=into[self.labels], borders=self.borders.between(into))
+
+    def merged(self, owner: Callable[[Parts, int], int | None]) -> Parts:
+        """Joined, the smallest first and each time anew, until `owner` names none for any part."""
+        parts = self
+        while True:
+            for a in parts.by_size():
+                b = owner(parts, a)
+                if b is not None:
+                    parts = parts.joined(a, b)
+                    break
+            else:
+                return parts
 
     def beside(self, a: int) -> list[tuple[int, float]]:
         """The parts that meet part a, longest border first, and the affinity over each border."""

@@ -37,14 +37,7 @@ EVEN = 0.004  # spread in height of a ledge's points, and what is that near to i
 def objects(parts: Parts, limits: Limits) -> Parts:
     """Parts joined until each is an object."""
     parts = _ledged(_absorbed(parts, limits.least))
-    while True:
-        for a in parts.by_size():
-            b = _owner(parts, a, limits)
-            if b is not None:
-                parts = parts.joined(a, b)
-                break
-        else:
-            return parts
+    return parts.merged(lambda now, a: _owner(now, a, limits))
 
 
 def _absorbed(parts: Parts, least: int) -> Parts:
