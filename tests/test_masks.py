@@ -98,6 +98,17 @@ def test_masks_that_are_shifted_part_in_the_middle():
     assert overlap(vote(looks, moved, cells).label, of) > 0.9
 
 
+def test_sides_of_which_pictures_share_little_are_of_one_thing():
+    cells, of = things(2)
+    column = np.arange(len(of)) % (2 * SIDE)
+    width, looks, masks = 2 * SIDE // 3, [], []
+    for first in range(0, 2 * SIDE - width + 1, 6):  # by turns, each a third of a long thing
+        looks.append((column >= first) & (column < first + width))
+        masks.append(looks[-1][None])
+    said = vote(np.array(looks), masks, cells).label
+    assert len(set(said[said >= 0])) == 1
+
+
 def test_no_mask_says_nothing():
     cells, of = things(2)
     said = vote(np.ones((3, len(of)), bool), [np.zeros((0, len(of)), bool)] * 3, cells)

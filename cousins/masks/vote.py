@@ -26,7 +26,8 @@ ON = 0.5  # share of a mask's pixels that must lie on things: else it is of what
 SAME = 0.8  # overlap of two masks of one picture beyond which they are one
 PART = 0.9  # share of a mask inside another that makes it a part of that
 FILLED = 0.8  # share of a mask that its parts must cover, or it is more than they are
-IN_VIEW = 0.3  # share of a mask's cells that a view must see to say anything of it
+IN_VIEW = 0.3  # share of a mask's cells that a view must see to say that it is of several things
+GLIMPSE = 0.1  # likewise, to say which mask holds it
 MOSTLY = 0.6  # likewise, to say that it is of one thing: of two that touch, each is half
 HELD = 0.7  # share of these in one mask of the view: it holds them
 SEVERAL = 0.3  # share of views that part a mask from which it is of several things, as theirs is
@@ -101,47 +102,48 @@ def vote(seen: Bools, masks: Sequence[Bools], cells: Array) -> Vote:
     n = seen.shape[1]
     rows = np.concatenate([np.zeros((0, n), bool), *masks])
     view = np.repeat(np.arange(len(masks)), [len(m) for m in masks])
-    held, several = _held(seen, masks, rows, view)
+    held, several, part = _held(seen, masks, rows, view)
     sound = np.flatnonzero(~several)
     if not len(sound):
         return Vote(np.full(n, -1), np.zeros(0), np.zeros(0, int))
-    group = _joined(held[sound], several)
+    group = _joined(held[sound], several, part[sound])
     return _counted(seen, rows[sound], view[sound], group, cells)
 
 
 def _held(
     seen: Bools, masks: Sequence[Bools], rows: Bools, view: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], Bools]:
+) -> tuple[NDArray[np.intp], Bools, Array]:
     """(m, v) the mask, of all of them, that holds what a view sees of each; -1 where that says
-    nothing, -2 where masks part it. (m,) whether a mask is of several things."""
+    nothing, -2 where masks part it. (m,) whether a mask is of several things. (m, v) what share of
+    each a view sees."""
     first = np.concatenate([[0], np.cumsum([len(m) for m in masks])])
     held = np.full((len(rows), len(masks)), -1)
     whole = np.zeros(held.shape, bool)
-    size = rows.sum(1)
+    visible = _common(rows, seen)
+    part = visible / np.maximum(rows.sum(1), 1)[:, None]
     for w, theirs in enumerate(masks):
-        visible = (rows & seen[w]).sum(1)
         if not len(theirs):
             continue
-        common = _common(rows, theirs)
-        share = common / np.maximum(visible, 1)[:, None]
-        covered = (rows & theirs.any(0)).sum(1) / np.maximum(visible, 1)
-        tells = visible > np.maximum(IN_VIEW * size, LEAST)
+        share = _common(rows, theirs) / np.maximum(visible[:, w], 1)[:, None]
+        covered = (rows & theirs.any(0)).sum(1) / np.maximum(visible[:, w], 1)
+        enough = visible[:, w] > LEAST
         best = share.argmax(1)
-        held[tells & (covered > HELD), w] = -2
-        sure = tells & (share.max(1) > HELD)
+        held[enough & (part[:, w] > IN_VIEW) & (covered > HELD), w] = -2
+        sure = enough & (part[:, w] > GLIMPSE) & (share.max(1) > HELD)
         held[sure, w] = first[w] + best[sure]
-        whole[:, w] = sure & (visible > MOSTLY * size) & (view != w)
+        whole[:, w] = sure & (part[:, w] > MOSTLY) & (view != w)
     own = np.arange(len(rows))
     held[own, view] = own
     parted, several = (held == -2).sum(1), np.zeros(len(rows), bool)
     for _ in range(3):  # what a mask of several things holds is not whole for that
         told = (whole & ~several[held]).sum(1)
         several = parted > SEVERAL * np.maximum(parted + told, 1)
-    return held, several
+    return held, several, part
 
 
-def _joined(held: NDArray[np.intp], several: Bools) -> NDArray[np.intp]:
-    """(m,) the group of each mask, by in what share of the views one mask holds both of two."""
+def _joined(held: NDArray[np.intp], several: Bools, part: Array) -> NDArray[np.intp]:
+    """(m,) the group of each mask, by in what share of the views one mask holds both of two. part
+    (m, v): what share of each a view sees, by which that view counts."""
     use = held >= 0
     use[use] = ~several[held[use]]
     pairs, rate, weight = [], [], []
@@ -149,9 +151,10 @@ def _joined(held: NDArray[np.intp], several: Bools) -> NDArray[np.intp]:
         for b in range(a + 1, len(held)):
             both = use[a] & use[b]
             if both.any():
+                w = np.minimum(part[a], part[b])[both]
                 pairs.append((a, b))
-                weight.append(float(both.sum()))
-                rate.append(float((held[a] == held[b])[both].mean()))
+                weight.append(float(w.sum()))
+                rate.append(float((held[a] == held[b])[both] @ w / w.sum()))
     edges = Borders(np.array(pairs, int).reshape(-1, 2), np.array(weight),
                     np.array(rate) - AGREED, np.zeros((len(pairs), 3)))  # fmt: skip
     return agglomerate(len(held), edges)
