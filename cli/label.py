@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from .console import Json, emit
+from .console import Json, emit, progress
 
 if TYPE_CHECKING:
     from cousins.labels.label import Label
@@ -19,30 +19,34 @@ def label(
     names: Annotated[
         list[str], typer.Argument(metavar="OBJECT=TEXT...", help='Such as box_1="cracker box".')
     ],
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Threads; all CPUs by default.")
+    ] = None,
     force: Annotated[
-        bool,
-        typer.Option("--force", help="Drop cousins whose masses no longer fit, and foreign files."),
+        bool, typer.Option("--force", help="Drop files in the pack that are no part of it.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what objects of a pack are; their masses follow where that tells of them."""
-    from cousins.relabel import relabel
+    """Say what objects of a pack are; what is known of them follows, and so do all cousins."""
+    from cousins.restate import restate
 
-    done = relabel(pack, _named(names), force)
+    labels = _named(names)
+    with progress(as_json) as report:
+        done = restate(pack, {}, labels, force=force, workers=workers, progress=report)
     lines = []
-    for o in done.objects:
-        lines.append(f"{escape(o.name)}: {escape(o.label)}")
-        if o.mass is not None and o.name in done.heavier:
+    for name, (old, o) in done.objects.items():
+        lines.append(f"{escape(name)}: {escape(o.label)}")
+        if o.mass is not None and o.mass.changed(old.mass):
             lines[-1] += f"; mass {o.mass.mode:.3g} kg, 90% in {o.mass.q05:.2g} to {o.mass.q95:.2g}"
         elif o.mass is not None:
             lines[-1] += f"; mass as before, {o.mass.mode:.3g} kg"
-    if done.dropped:
-        lines.append(f"{done.dropped:,} cousins dropped: `cousins augment` makes them anew")
+    if done.cousins:
+        lines.append(f"{done.cousins:,} cousins drawn anew")
     keys = {"name", "label", "label_source", "label_confidence", "mass"}
     result = {
         "path": str(pack),
-        "objects": [o.model_dump(mode="json", include=keys) for o in done.objects],
-        "dropped_cousins": done.dropped,
+        "objects": [o.model_dump(mode="json", include=keys) for _, o in done.objects.values()],
+        "cousins": done.cousins,
     }
     emit(result, as_json, "\n".join(lines))
 

@@ -28,6 +28,7 @@ from .scan import scan
 from .score import score
 from .tag import tag
 from .view import view
+from .weigh import weigh
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,8 +39,8 @@ app = typer.Typer(
 # In the order of use. A verb's module imports what it works with inside its function, so that
 # `cousins --help` answers at once.
 VERBS = (
-    tag, capture, scan, label, augment, run, view, render, export, info, check, film, score, doctor,
-    demo,
+    tag, capture, scan, label, weigh, augment, run, view, render, export, info, check, film, score,
+    doctor, demo,
 )  # fmt: skip
 for verb in VERBS:
     app.command()(verb)

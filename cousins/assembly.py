@@ -13,6 +13,8 @@ from cousins import physics
 from cousins.cache import digest
 from cousins.distributions import STAND_IN
 from cousins.mesh import quaternion_from_matrix, solid_moments
+from cousins.physics.estimate import properties
+from cousins.physics.form import form
 from cousins.reconstruct.depth import clean, points, transform
 from cousins.reconstruct.tsdf import Surface
 from cousins.scanning import Run, Shape
@@ -243,9 +245,9 @@ def _asset(
     metric: bool,
 ) -> Asset:
     size = np.ptp(mesh.vertices, axis=0)
-    kind_of_mass = primitive.kind if primitive else "other"
-    mass = physics.mass_prior(size, kind_of_mass) if metric else STAND_IN
-    shell = physics.shell_prior()
+    known = properties(form(mesh, primitive))
+    mass = known.mass if metric else STAND_IN
+    shell = known.shell_fraction
     centre, inertia = physics.mass_moments(physics.moments(mesh, primitive), mass.mode, shell.mode)
     words = "×".join(f"{1000 * s:.0f}" for s in sorted(size)) + " mm"
     if not metric:
@@ -265,10 +267,12 @@ def _asset(
         observed_fraction=min(1.0, shape.observed),
         support=support,
         mass=mass,
-        friction=physics.friction_prior(),
+        friction=known.friction,
         shell_fraction=shell,
         center_of_mass=centre,
         inertia=inertia,
+        restitution=known.restitution,
+        material=known.material,
     )
 
 

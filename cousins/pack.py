@@ -138,13 +138,17 @@ def write_objects(
     xml: str,
     keep_families: bool = True,
     force: bool = False,
+    out: Path | None = None,
 ) -> None:
     """Give a pack these objects and this model.xml in place of its own, in one step.
+
+    out: write a new pack there instead; the old one stays as it is.
 
     All else stays as it is, but that without `keep_families` its cousins go, with their shapes.
     Raises PackError where the pack cannot be written.
     """
-    ensure_writable(pack.path, force)
+    target = pack.path if out is None else out
+    ensure_writable(target, force)
     source = pack.tree.source
     kept = set(pack.tree.sizes)
     if not keep_families:
@@ -154,7 +158,7 @@ def write_objects(
     }
     members["objects.json"] = _json(objects)
     members["model.xml"] = xml.encode()
-    archive.replace(pack.path, members)
+    archive.replace(target, members)
 
 
 def twin_assets(pack: Pack) -> set[str]:

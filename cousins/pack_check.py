@@ -79,6 +79,12 @@ def _object(entry: ObjectEntry) -> Iterator[str]:
         yield f"{name}: has nothing to collide with"
     for field in ("mass", "friction", "shell_fraction", "restitution"):
         yield from _property(name, field, entry)
+    if entry.material is not None:
+        try:
+            if entry.material.value().mode != entry.material.mode:
+                yield f"{name}: material: its mode does not follow from its parameters"
+        except ValueError as error:
+            yield f"{name}: material: {error}"
     yield from (f"{name}: {line}" for line in inertia_problems(np.array(entry.inertia)))
 
 

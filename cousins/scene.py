@@ -244,8 +244,8 @@ def _meshes(assets: ET.Element, files: dict[str, bytes], asset: Asset) -> None:
             ET.SubElement(assets, "mesh", {"name": name, "class": "collision", "file": file})
 
 
-def _contact(physical: Physical) -> dict[str, str]:
-    """What its geoms say of contacts; nothing where that is the default."""
+def contact_attributes(physical: Physical) -> dict[str, str]:
+    """What an object's geoms say of contacts in MJCF; nothing where that is the default."""
     known = physical.contact
     timeconst, ratio, impedance = settings(physical.restitution) if known is None else known
     if (timeconst, ratio, impedance) == PLAIN:
@@ -269,7 +269,7 @@ def _object(
                   mass=_numbers(physical.mass), diaginertia=_numbers(moments))  # fmt: skip
     _geom(body, f"{asset.name}_visual", "visual", type="mesh", mesh=asset.name,
           material=asset.name, rgba=_numbers(physical.rgba))  # fmt: skip
-    contact = _contact(physical)
+    contact = contact_attributes(physical)
     if asset.primitive is None:
         friction = _numbers([physical.friction, TORSIONAL, 1e-4])
         for i in range(len(asset.parts)):

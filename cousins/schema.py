@@ -11,7 +11,15 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from cousins.contact import UNTOLD
-from cousins.distributions import STAND_IN, Distribution, from_json, to_json
+from cousins.distributions import (
+    STAND_IN,
+    UNTOLD_MATERIAL,
+    Categorical,
+    Distribution,
+    categorical_from_json,
+    from_json,
+    to_json,
+)
 from cousins.types import (
     Asset,
     Camera,
@@ -74,15 +82,17 @@ class Manifest(_Model):
 
 
 class Property(_Model):
-    """A physical property: a distribution with its source, and the numbers a reader wants."""
+    """A physical property: a distribution with its source and its evidence in words, and the
+    numbers a reader wants."""
 
-    distribution: Literal["lognormal", "uniform"]
-    parameters: dict[str, float]
+    distribution: Literal["lognormal", "normal", "beta", "uniform", "mixture"]
+    parameters: dict[str, Any]
     mode: float
     q05: float
     q50: float
     q95: float
     source: Text
+    evidence: Text = ""
 
     @classmethod
     def of(cls, distribution: Distribution) -> Property:
@@ -92,6 +102,31 @@ class Property(_Model):
     def value(self) -> Distribution:
         """The library's own form. Raises ValueError for wrong parameters."""
         return from_json(self.model_dump())
+
+    def changed(self, before: Property | None) -> bool:
+        """Whether it is another distribution than before, whatever is said of it."""
+        if before is None:
+            return True
+        return (self.distribution, self.parameters) != (before.distribution, before.parameters)
+
+
+class Material(_Model):
+    """Which material an object's skin is made of: shares of sum 1, and the likeliest as `mode`."""
+
+    distribution: Literal["categorical"]
+    parameters: dict[Text, float]
+    mode: Text
+    source: Text
+    evidence: Text = ""
+
+    @classmethod
+    def of(cls, material: Categorical) -> Material:
+        """From the library's own form."""
+        return cls(**to_json(material))
+
+    def value(self) -> Categorical:
+        """The library's own form. Raises ValueError for shares that make no sense."""
+        return categorical_from_json(self.model_dump())
 
 
 class PrimitiveEntry(_Model):
@@ -108,7 +143,8 @@ class ObjectEntry(_Model):
 
     mass: null in a pack that is not metric; `inertia` is then that of 1 kg. label_confidence: 1
     where it is not told, in packs whose labels are words of the measured shape. restitution: null
-    where it is not told, as in packs of before; things then hardly bounce.
+    where it is not told, as in packs of before; things then hardly bounce. material: null likewise.
+    category: of assets/categories.toml, null for none of them.
     """
 
     name: Name
@@ -130,6 +166,8 @@ class ObjectEntry(_Model):
     friction: Property
     shell_fraction: Property
     restitution: Property | None = None
+    material: Material | None = None
+    category: Text | None = None
     center_of_mass: Vector3
     inertia: Matrix3
 
@@ -266,6 +304,8 @@ def object_entry(
         friction=Property.of(asset.friction),
         shell_fraction=Property.of(asset.shell_fraction),
         restitution=None if asset.restitution == UNTOLD else Property.of(asset.restitution),
+        material=None if asset.material == UNTOLD_MATERIAL else Material.of(asset.material),
+        category=asset.category,
         center_of_mass=_floats(asset.center_of_mass),
         inertia=_floats(asset.inertia),
     )
@@ -295,6 +335,8 @@ def asset_of(entry: ObjectEntry, visual: Mesh, parts: tuple[Mesh, ...]) -> Asset
         center_of_mass=np.array(entry.center_of_mass),
         inertia=np.array(entry.inertia),
         restitution=entry.restitution.value() if entry.restitution else UNTOLD,
+        material=entry.material.value() if entry.material else UNTOLD_MATERIAL,
+        category=entry.category,
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cousins.contact import UNTOLD
-from cousins.distributions import Distribution
+from cousins.distributions import UNTOLD_MATERIAL, Categorical, Distribution
 
 Array = NDArray[np.float64]
 
@@ -246,10 +246,11 @@ class Asset:
     the visual mesh's. `center_of_mass` (3,) and `inertia` (3, 3; about the centre of mass) are in
     the object's frame, for the mode of the mass. `shell_fraction` is how much of the mass lies in
     the wall instead of being spread through the volume; it sets the inertia. `restitution` is the
-    share of its speed with which it leaves what it hits.
+    share of its speed with which it leaves what it hits. `material` is what its skin is made of.
     label: what it is, in words, with who says so in `label_source`, and how sure that is (0..1) in
     `label_confidence`. Words of its measured shape ("box-like, 38×89×175 mm") have the source
-    "shape" and the confidence 1: they are no guess.
+    "shape" and the confidence 1: they are no guess. category: what that is of
+    assets/categories.toml, None where it is none of them.
     """
 
     name: str
@@ -271,6 +272,8 @@ class Asset:
     center_of_mass: Array
     inertia: Array
     restitution: Distribution = UNTOLD
+    material: Categorical = UNTOLD_MATERIAL
+    category: str | None = None
 
     @property
     def size(self) -> Array:

@@ -1,17 +1,13 @@
 """What objects are called: categories word for word, a user's file, and what a label tells of a
 mass."""
 
-import math
 import tomllib
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cousins import physics
-from cousins.distributions import Uniform
 from cousins.errors import UsageError
 from cousins.labels import given as by_user
 from cousins.labels import labeler
@@ -20,11 +16,6 @@ from cousins.labels.categories import categories, category, words
 from cousins.labels.label import LONGEST, Label, wrong
 from cousins.resources import asset
 from examples import table_scene
-
-SIZE = np.array([0.08, 0.08, 0.1])
-SHAPES = ["box", "cylinder", "sphere", "other"]
-ROWS = list(tomllib.loads(asset("priors.toml").read_text())["categories"])
-sure = st.floats(0, 1)
 
 
 def test_there_are_a_hundred_categories_and_no_word_means_two():
@@ -68,122 +59,29 @@ def test_every_row_of_the_table_is_of_one_category():
     assert set(priors["categories"]) <= {c.name for c in categories()}
 
 
-@given(st.sampled_from(SHAPES), st.sampled_from(ROWS), sure, sure)
-def test_the_surer_a_label_the_nearer_its_category(shape, name, one, other):
-    low, high = sorted((one, other))
-    wide = physics.mass_prior(SIZE, shape)
-    whole = physics.mass_prior(SIZE, shape, name)
-    a, b = (physics.mass_prior(SIZE, shape, name, c) for c in (low, high))
-    assert abs(b.mu - whole.mu) <= abs(a.mu - whole.mu) + 1e-12
-    assert min(wide.mu, whole.mu) - 1e-9 <= a.mu <= max(wide.mu, whole.mu) + 1e-9
-    for prior in (a, b):
-        assert prior.sigma > 0
-        assert 0 < prior.quantile(0.001) < prior.mode < prior.quantile(0.999) < math.inf
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", ROWS)
-def test_no_category_is_narrower_than_one_holds(shape, name):
-    rows = np.array(list(physics._by_category()[name].values()))
-    found = physics.category_density(name, shape)
-    assert found.sigma > math.sqrt(physics._scatter(physics._by_category()))
-    low, high = sorted((rows.mean(), physics.effective_density(shape).mu))
-    assert low <= found.mu <= high
-    assert all(row in found.source for row in physics._by_category()[name])
-
-
-def test_more_rows_draw_more_and_tell_more():
-    few, many = (physics.category_density(name, "other") for name in ("mug", "can"))
-    assert many.sigma < few.sigma < physics.effective_density("other").sigma
-    wide = physics.effective_density("other").mu
-    row = physics._by_category()["mug"]["mug"]
-    assert abs(few.mu - row) < abs(few.mu - wide)
-
-
-def test_leaving_each_thing_out_its_category_foretells_its_mass(monkeypatch):
-    """Of the categories of two rows and more: the rest of them, at a width that holds."""
-    groups = {k: v for k, v in physics._by_category().items() if len(v) > 1}
-    shapes = {n: s for s, rows in physics._log_densities().items() for n in rows}
-    held = better = total = 0
-    for name, rows in groups.items():
-        for row, log in rows.items():
-            rest = {**physics._by_category(), name: {k: v for k, v in rows.items() if k != row}}
-            wide = physics.effective_density(shapes[row])
-            physics.category_density.cache_clear()
-            with monkeypatch.context() as patch:
-                patch.setattr(physics, "_by_category", lambda rest=rest: rest)
-                found = physics.category_density(name, shapes[row])
-            held += abs(log - found.mu) < 1.645 * found.sigma
-            better += score(found, log) - score(wide, log)
-            total += 1
-    physics.category_density.cache_clear()
-    assert total == 22
-    assert held / total >= 0.85
-    assert better / total > 0
-
-
-def score(prior, log):
-    """The logarithm of a log-normal's density at a value, on the logarithm's scale."""
-    return -math.log(prior.sigma) - ((log - prior.mu) / prior.sigma) ** 2 / 2
-
-
-def test_a_category_without_a_row_changes_nothing():
-    assert physics.mass_prior(SIZE, "box", "stapler") == physics.mass_prior(SIZE, "box")
-    assert physics.mass_prior(SIZE, "box", "mug", 0.0) == physics.mass_prior(SIZE, "box")
-    with pytest.raises(ValueError, match="from 0 to 1"):
-        physics.mass_prior(SIZE, "box", "mug", 1.2)
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_a_prior_tells_its_shape_and_a_measured_mass_has_none(shape):
-    assert physics.shape_behind(physics.mass_prior(SIZE, shape)) == shape
-    assert physics.shape_behind(physics.mass_prior(SIZE, shape, "mug", 0.7)) == shape
-    assert physics.shape_behind(Uniform(0.3, 0.31, "kitchen scales")) is None
-
-
-def with_prior(thing, shape="box"):
-    mass = physics.mass_prior(thing.size, shape)
-    inertia = thing.inertia * (mass.mode / thing.mass.mode)
-    return replace(thing, label="box-like, 60×160×210 mm", label_source="shape", mass=mass,
-                   inertia=inertia)  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def thing():
-    return with_prior(table_scene().assets[0])
+    return replace(table_scene().assets[0], label="box-like, 60×160×210 mm", label_source="shape")
 
 
-def test_a_label_brings_its_mass_and_the_inertia_follows(thing):
+def test_a_label_brings_its_source_its_confidence_and_its_category(thing):
     after = labelled(thing, Label("Cracker box", "user", 1.0))
     assert (after.label, after.label_source, after.label_confidence) == ("Cracker box", "user", 1.0)
-    assert after.mass == physics.mass_prior(thing.size, "box", "food box")
-    assert after.mass.sigma < thing.mass.sigma
-    assert np.allclose(after.inertia / after.mass.mode, thing.inertia / thing.mass.mode)
-    assert after.friction == thing.friction
-    back = labelled(after, Label("heirloom", "user", 1.0))
-    assert back.mass == thing.mass
-    assert np.allclose(back.inertia, thing.inertia)
+    assert after.category == "food box"
+    assert labelled(after, Label("heirloom", "user", 1.0)).category is None
 
 
 def test_a_guess_that_is_likelier_wrong_is_told_as_a_guess(thing):
     after = labelled(thing, Label("mug", "clip: base", 0.34))
     assert (after.label, after.label_confidence) == (thing.label, 1.0)
     assert after.label_source == "shape; clip: base: perhaps mug (34%)"
-    assert after.mass == thing.mass
+    assert after.category is None
     assert labelled(thing, Label("mug", "clip: base", SURE)).label == "mug"
 
 
 def test_the_sources_own_category_goes_before_the_text(thing):
     after = labelled(thing, Label("blue Delft thing", "here", 0.8, "mug"))
-    assert after.label == "blue Delft thing"
-    assert after.mass == physics.mass_prior(thing.size, "box", "mug", 0.8)
-    assert "80% sure" in after.mass.source
-
-
-def test_no_label_changes_a_mass_that_is_known_or_has_no_unit(thing):
-    weighed = replace(thing, mass=Uniform(0.4, 0.42, "kitchen scales"))
-    assert labelled(weighed, Label("mug", "user", 1.0)).mass == weighed.mass
-    assert labelled(thing, Label("mug", "user", 1.0), metric=False).mass == thing.mass
+    assert (after.label, after.category) == ("blue Delft thing", "mug")
 
 
 def written(tmp_path, text, encoding="utf-8"):

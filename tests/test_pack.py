@@ -103,7 +103,7 @@ def test_the_contract_s_fields_are_in_the_json(tmp_path):
             "observed_fraction", "visual_mesh", "collision_meshes", "volume", "watertight", "mass",
             "friction", "center_of_mass", "inertia"} <= set(objects[0])  # fmt: skip
     assert set(objects[0]["mass"]) == {
-        "distribution", "parameters", "mode", "q05", "q50", "q95", "source"
+        "distribution", "parameters", "mode", "q05", "q50", "q95", "source", "evidence"
     }  # fmt: skip
     assert all((path / "assets" / o["visual_mesh"]).is_file() for o in objects)
     told = json.loads((path / "manifest.json").read_text())

@@ -1,4 +1,4 @@
-"""The first prior of mass, friction and inertia."""
+"""Centre of mass and inertia of shapes."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cousins import physics
-from cousins.distributions import LogNormal, Uniform, from_json, to_json
 from cousins.mesh import matrix_from_quaternion, principal, quaternion_from_matrix
 from cousins.types import Primitive
 from examples import mesh_of
@@ -50,49 +49,6 @@ def test_any_mix_of_wall_and_fill_is_a_physical_inertia(shell, mass):
     assert (moments > 0).all()
     assert moments[1] + moments[2] >= moments[0] * (1 - 1e-9)
     assert np.allclose(centre, 0, atol=1e-3)
-
-
-def test_the_mass_prior_holds_what_it_was_fitted_to():
-    """A 90% interval holds the published mass of about nine things in ten."""
-    held = total = 0
-    for shape, things in physics._priors()["objects"].items():
-        for mass, *sides in things.values():
-            sides = sides * 3 if len(sides) == 1 else sides
-            sides = [sides[0], *sides] if len(sides) == 2 else sides
-            prior = physics.mass_prior(np.array(sides) / 1000, shape)
-            held += prior.quantile(0.05) < mass / 1000 < prior.quantile(0.95)
-            total += 1
-    assert 0.85 <= held / total <= 1.0
-
-
-def test_mass_grows_with_size_and_names_its_source():
-    small = physics.mass_prior(np.array([0.05, 0.05, 0.1]), "cylinder")
-    large = physics.mass_prior(np.array([0.1, 0.1, 0.2]), "cylinder")
-    assert large.mode == pytest.approx(8 * small.mode)
-    assert "YCB" in small.source
-
-
-def test_friction_interval_is_the_published_range():
-    friction = physics.friction_prior()
-    assert friction.quantile(0.05) == pytest.approx(0.2)
-    assert friction.quantile(0.95) == pytest.approx(0.75)
-
-
-@given(st.floats(-5, 5), st.floats(0.01, 2))
-def test_distributions_survive_json(mu, sigma):
-    before = LogNormal(mu, sigma, "here")
-    data = to_json(before)
-    assert from_json(data) == before
-    assert data["q05"] < data["q50"] < data["q95"]
-    draws = before.sample(np.random.default_rng(0), 4000)
-    assert 0.02 < np.mean(draws < data["q05"]) < 0.09
-
-
-def test_an_unknown_distribution_is_refused():
-    with pytest.raises(ValueError, match="unknown distribution 'cauchy'"):
-        from_json({"distribution": "cauchy"})
-    with pytest.raises(ValueError, match="wrong parameters"):
-        from_json(to_json(Uniform(0, 1, "x")) | {"parameters": {"low": 0}})
 
 
 @given(st.lists(st.floats(-1, 1), min_size=4, max_size=4).filter(lambda q: np.linalg.norm(q) > 0.1))

@@ -18,6 +18,7 @@ from cousins.labels.crops import crops
 from cousins.labels.given import check_names
 from cousins.labels.label import Label, Thing, wrong
 from cousins.mesh import matrix_from_quaternion
+from cousins.physics.estimate import estimated
 from cousins.scanning import Run
 from cousins.segment.world import World
 from cousins.types import Asset, Capture, Mesh, Photos, Scene
@@ -60,10 +61,8 @@ def label_all(run: Run, world: World, scene: Scene, labelling: Labelling) -> Sce
     run.checks["labels"] = told
     run.used["labels"] = _settings(labelling.labeler)
     run.seconds["labels"] = time.perf_counter() - start
-    assets = tuple(
-        labelled(a, labels[a.name], scene.metric) if a.name in labels else a for a in scene.assets
-    )
-    return replace(scene, assets=assets)
+    assets = [labelled(a, labels[a.name]) if a.name in labels else a for a in scene.assets]
+    return replace(scene, assets=estimated(assets, scene.metric))
 
 
 def _asked(

@@ -1,0 +1,160 @@
+"""What is told of a pack's objects after it was scanned: a label, a weighed mass, a measured
+friction. The rest of the pack follows: what else that tells of, model.xml, and every cousin."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from cousins import pack, pipeline
+from cousins.distributions import Distribution
+from cousins.errors import PackError, UsageError
+from cousins.labels.apply import labelled
+from cousins.labels.given import check_names
+from cousins.labels.label import Label
+from cousins.mesh import principal
+from cousins.pack_mjcf import parse_mjcf
+from cousins.physics.estimate import estimated
+from cousins.progress import Progress, silent
+from cousins.scene import contact_attributes
+from cousins.schema import ObjectEntry, object_entry
+from cousins.types import Asset, Scene
+
+TOLD = ("mass", "friction", "restitution", "shell_fraction")
+
+
+@dataclass(frozen=True)
+class Restated:
+    """What `restate` did. objects: by name, the entries that changed, as they were and as they are
+    now; cousins: how many were drawn anew."""
+
+    objects: Mapping[str, tuple[ObjectEntry, ObjectEntry]]
+    cousins: int
+
+
+def restate(
+    path: Path,
+    properties: Mapping[str, Mapping[str, Distribution]],
+    labels: Mapping[str, Label] | None = None,
+    *,
+    force: bool = False,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Restated:
+    """Give a pack's objects these properties (of `TOLD`) and labels, by name, and bring all else up
+    to date: properties that nobody measured, the twin's model.xml, and its cousins, of which as
+    many are drawn from what is known now, by the seed that they had.
+
+    In a pack without scale no mass can be told. The pack is as before, or as new, at any time.
+    Raises UsageError for a name of no object or a property that there is not, PackError for a pack
+    that cannot be read or written, and what `cousins.pipeline.augment` does.
+    """
+    path, labels = Path(path), labels or {}
+    read = pack.read(path)
+    check_names(str(path), [*properties, *labels], [o.name for o in read.objects])
+    pack.ensure_writable(path, force)
+    scene = pack.load_scene(read)
+    after = _told(scene, properties, labels)
+    entries = tuple(_entry(o, a, scene.metric) for o, a in zip(read.objects, after, strict=True))
+    changed = {
+        new.name: (old, new)
+        for old, new in zip(read.objects, entries, strict=True)
+        if old.model_dump() != new.model_dump()
+    }
+    moved = any(_moved(old, new) for old, new in changed.values())
+    count, seed = _cousins(read) if moved else (0, 0)
+    xml = _model(read, after if moved else ())
+    if not count:
+        pack.write_objects(read, entries, xml, force=force)
+        return Restated(changed, 0)
+    beside = path.with_name(f"{path.stem}.restated{path.suffix}")
+    try:
+        pack.write_objects(read, entries, xml, keep_families=False, force=True, out=beside)
+        pipeline.augment(beside, count, seed=seed, out=path, workers=workers, progress=progress,
+                         force=force)  # fmt: skip
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        if beside.is_file():
+            beside.unlink()
+    return Restated(changed, count)
+
+
+def _told(
+    scene: Scene,
+    properties: Mapping[str, Mapping[str, Distribution]],
+    labels: Mapping[str, Label],
+) -> tuple[Asset, ...]:
+    assets = []
+    for asset in scene.assets:
+        if asset.name in labels:
+            asset = labelled(asset, labels[asset.name])
+        told = properties.get(asset.name, {})
+        for name in told:
+            if name not in TOLD:
+                raise UsageError(f"{asset.name}: no property {name!r}; there are {', '.join(TOLD)}")
+            if name == "mass" and not scene.metric:
+                raise UsageError(
+                    f"{asset.name}: the pack has no scale, and so no masses: scan it again with "
+                    "--tag-size or --length"
+                )
+        assets.append(_with(asset, told))
+    return estimated(assets, scene.metric)
+
+
+def _with(asset: Asset, told: Mapping[str, Distribution]) -> Asset:
+    after = replace(asset, **told)
+    return replace(after, inertia=asset.inertia * (after.mass.mode / asset.mass.mode))
+
+
+def _entry(old: ObjectEntry, asset: Asset, metric: bool) -> ObjectEntry:
+    """The entry with what may have changed; all else to the last digit as it was read."""
+    new = object_entry(asset, old.visual_mesh, old.texture, old.collision_meshes, metric)
+    fields = ("label", "label_source", "label_confidence", "category", "material", *TOLD, "inertia")
+    return old.model_copy(update={name: getattr(new, name) for name in fields})
+
+
+def _moved(old: ObjectEntry, new: ObjectEntry) -> bool:
+    """Whether anything that cousins are drawn from is another."""
+    pairs = [(getattr(old, name), getattr(new, name)) for name in TOLD]
+    return any(now is not None and now.changed(before) for before, now in pairs)
+
+
+def _cousins(read: pack.Pack) -> tuple[int, int]:
+    """How many cousins the pack has, and the seed of their run."""
+    families = [pack.load_index(read, k) for k in read.families]
+    seeds = [cousin.seed[0] for index in families for cousin in index if cousin.seed]
+    return sum(1 + max(c.index for c in index) for index in families if index), min(
+        seeds, default=0
+    )
+
+
+def _model(read: pack.Pack, assets: tuple[Asset, ...]) -> str:
+    """model.xml with the masses, inertias and contacts of these objects."""
+    text, root = parse_mjcf(read.tree, "model.xml")
+    if not assets:
+        return text
+    bodies = {body.get("name"): body for body in root.iter("body")}
+    for asset in assets:
+        body = bodies.get(asset.name)
+        inertial = None if body is None else body.find("inertial")
+        if body is None or inertial is None:
+            raise PackError(f"{read.path}: model.xml: {asset.name} has no inertial: scan it anew")
+        moments, axes = principal(asset.inertia)
+        inertial.set("mass", repr(float(asset.mass.mode)))
+        inertial.set("diaginertia", " ".join(repr(float(v)) for v in moments))
+        inertial.set("quat", " ".join(repr(float(v)) for v in axes))
+        for geom in body.findall("geom"):
+            if geom.get("class") == "collision":
+                _touch(geom, asset)
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _touch(geom: ET.Element, asset: Asset) -> None:
+    friction = geom.get("friction", "").split()
+    geom.set("friction", " ".join([repr(float(asset.friction.mode)), *friction[1:]]))
+    for name in ("solref", "solimp"):
+        geom.attrib.pop(name, None)
+    geom.attrib.update(contact_attributes(asset.physical))
