@@ -10,6 +10,8 @@ from rich.markup import escape
 
 from .console import Json, emit, progress
 
+LITTLE = 0.02  # a change of an interval's ends that is not worth a line
+
 
 def weigh(
     pack: Annotated[Path, typer.Argument(help="A scene pack: folder or zip.")],
@@ -37,6 +39,8 @@ def weigh(
     lines = []
     for name, (old, new) in done.restated.objects.items():
         if old.mass is None or new.mass is None or not new.mass.changed(old.mass):
+            continue
+        if max(abs(new.mass.q05 / old.mass.q05 - 1), abs(new.mass.q95 / old.mass.q95 - 1)) < LITTLE:
             continue
         was, now = old.mass.q95 / old.mass.q05, new.mass.q95 / new.mass.q05
         lines.append(

@@ -72,7 +72,7 @@ def reading(text: str) -> Reading:
         given = float(match[3]) * UNITS[(match[4] or unit).lower()] if match[3] else None
     except ValueError:
         raise UsageError(f"{text[:40]!r}: no mass: a number is not one") from None
-    error = max(SCALE, SHARE * mass) if given is None else given
+    error = min(max(SCALE, SHARE * mass), mass / 2) if given is None else given
     if not (mass > 0 and math.isfinite(mass)):
         raise UsageError(f"{text[:40]!r}: a mass is more than nothing")
     if not 0 < error < mass:
