@@ -66,7 +66,7 @@ def _parallel(offset: Array) -> Array:
 def quantiles(distribution: Distribution, uniform: Array) -> Array:
     """(n,) values of the distribution, cut at `TAIL`, for (n,) numbers uniform in 0..1."""
     inner = TAIL + (1 - 2 * TAIL) * uniform
-    return np.array([distribution.quantile(float(q)) for q in inner])
+    return distribution.quantiles(inner)
 
 
 def tints(uniform: Array) -> NDArray[np.float32]:
