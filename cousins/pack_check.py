@@ -9,6 +9,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from cousins.contact import LIMIT, restitution
 from cousins.distributions import STAND_IN
 from cousins.errors import PackError
 from cousins.mesh import solid_moments
@@ -76,14 +77,14 @@ def _object(entry: ObjectEntry) -> Iterator[str]:
         yield f"{name}: volume is not positive"
     if not entry.collision_meshes and entry.collision_primitive is None:
         yield f"{name}: has nothing to collide with"
-    for field in ("mass", "friction", "shell_fraction"):
+    for field in ("mass", "friction", "shell_fraction", "restitution"):
         yield from _property(name, field, entry)
     yield from (f"{name}: {line}" for line in inertia_problems(np.array(entry.inertia)))
 
 
 def _property(name: str, field: str, entry: ObjectEntry) -> Iterator[str]:
     stated = getattr(entry, field)
-    if stated is None:  # a mass that is withheld
+    if stated is None:  # a mass that is withheld, a restitution that is not told
         return
     try:
         known = stated.value()
@@ -96,8 +97,11 @@ def _property(name: str, field: str, entry: ObjectEntry) -> Iterator[str]:
     for key, value in numbers.items():
         if not np.isclose(getattr(stated, key), value, rtol=1e-6):
             yield f"{name}: {field}: {key} does not follow from its parameters"
-    if not np.isfinite(stated.mode) or stated.mode <= 0 < (field != "shell_fraction"):
+    shares = ("shell_fraction", "restitution")
+    if not np.isfinite(stated.mode) or stated.mode <= 0 < (field not in shares):
         yield f"{name}: {field} is not positive"
+    if field == "restitution" and not 0 <= stated.q05 <= stated.q95 <= 1:
+        yield f"{name}: restitution is not between 0 and 1"
     if not stated.source.strip():
         yield f"{name}: {field} names no source"
 
@@ -169,6 +173,11 @@ def _twin(pack: Pack, model: mujoco.MjModel) -> Iterator[str]:
         mass = (entry.mass or STAND_IN).mode
         if body >= 0 and abs(model.body_mass[body] - mass) > SHARE * mass:
             yield f"the mass of {entry.name} is not the mode in objects.json"
+        if body >= 0 and entry.restitution:
+            geoms = (model.geom_bodyid == body) & (model.geom_contype != 0)
+            bounce = restitution(model.geom_solref[geoms])
+            if (np.abs(bounce - min(entry.restitution.mode, LIMIT)) > SHARE).any():
+                yield f"the bounce of {entry.name} is not the mode of restitution in objects.json"
 
 
 def _bodies(pack: Pack, model: mujoco.MjModel) -> Iterator[str]:
@@ -213,6 +222,8 @@ def _values(model: mujoco.MjModel, name: str, array: Array) -> Iterator[str]:
             yield "body_inertia holds moments that no body has"
     if name == "geom_friction" and (array < 0).any():
         yield "geom_friction is negative"
+    if name == "geom_solref" and ((array[..., 0] > 0) != (array[..., 1] > 0)).any():
+        yield "geom_solref holds pairs of which one is positive and one is not"
     quaternions = [array] if name in ("geom_quat", "body_quat", "body_iquat") else []
     if name == "qpos":
         starts = model.jnt_qposadr[model.jnt_type == mujoco.mjtJoint.mjJNT_FREE]

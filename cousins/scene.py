@@ -12,13 +12,15 @@ from xml.etree import ElementTree as ET
 import mujoco
 import numpy as np
 
+from cousins.contact import IMPEDANCE, IMPRATIO, PLAIN, UNTOLD, settings
 from cousins.mesh import obj_text, png_bytes, principal, quaternion_from_matrix
 from cousins.polygons import signed_area
 from cousins.types import Array, Asset, Camera, Intrinsics, Mesh, Physical, Scene, Support, Wall
 
 # "Model tuning" in MuJoCo's documentation: settings for contacts that hold and do not creep.
-OPTION = {"timestep": "0.002", "integrator": "implicitfast", "cone": "elliptic", "impratio": "10"}
-CONTACT = {"solref": "0.006 1", "solimp": "0.95 0.99 0.001"}
+OPTION = {"timestep": "0.002", "integrator": "implicitfast", "cone": "elliptic"}
+CONTACT = {"solref": "{:g} {:g}".format(*PLAIN[:2]),
+           "solimp": "{:g} {:g} {:g}".format(PLAIN[2], *IMPEDANCE)}  # fmt: skip
 SLAB = 0.03  # thickness of a support's collision geometry, m
 WALL = 0.05  # thickness of a wall's, m
 TORSIONAL = 0.005  # torsional friction, m: MuJoCo's default
@@ -43,7 +45,8 @@ def build(
     files: dict[str, bytes] = {}
     root = ET.Element("mujoco", model=model)
     ET.SubElement(root, "compiler", angle="radian", meshdir=asset_root, texturedir=asset_root)
-    ET.SubElement(root, "option", OPTION)
+    bounces = any(asset.restitution != UNTOLD for asset in scene.assets)
+    ET.SubElement(root, "option", OPTION | {"impratio": IMPRATIO[bounces]})
     ET.SubElement(root, "size", memory="64M")
     _visual(root)
     centre, radius = _focus(scene)
@@ -107,7 +110,8 @@ def _defaults(root: ET.Element) -> None:
     ET.SubElement(collision, "geom", CONTACT, group="3", condim="4", priority="1")
     ET.SubElement(collision, "mesh", inertia="convex", maxhullvert=str(MAX_HULL_VERTICES))
     static = ET.SubElement(default, "default", {"class": "static"})
-    # Lower priority than an object's, so that the object's own friction decides.
+    # Lower priority than an object's, so that the object's own friction and bounce decide. Between
+    # two objects MuJoCo takes the larger friction, and the means of their contact settings.
     ET.SubElement(static, "geom", CONTACT, condim="4", friction="0.6 0.005 0.0001")
 
 
@@ -240,6 +244,15 @@ def _meshes(assets: ET.Element, files: dict[str, bytes], asset: Asset) -> None:
             ET.SubElement(assets, "mesh", {"name": name, "class": "collision", "file": file})
 
 
+def _contact(physical: Physical) -> dict[str, str]:
+    """What its geoms say of contacts; nothing where that is the default."""
+    known = physical.contact
+    timeconst, ratio, impedance = settings(physical.restitution) if known is None else known
+    if (timeconst, ratio, impedance) == PLAIN:
+        return {}
+    return {"solref": _numbers([timeconst, ratio]), "solimp": _numbers([impedance, *IMPEDANCE])}
+
+
 def _object(
     world: ET.Element,
     assets: ET.Element,
@@ -256,11 +269,12 @@ def _object(
                   mass=_numbers(physical.mass), diaginertia=_numbers(moments))  # fmt: skip
     _geom(body, f"{asset.name}_visual", "visual", type="mesh", mesh=asset.name,
           material=asset.name, rgba=_numbers(physical.rgba))  # fmt: skip
+    contact = _contact(physical)
     if asset.primitive is None:
         friction = _numbers([physical.friction, TORSIONAL, 1e-4])
         for i in range(len(asset.parts)):
             _geom(body, f"{asset.name}_c{i}", "collision", type="mesh", friction=friction,
-                  mesh=f"{asset.name}_c{i}")  # fmt: skip
+                  mesh=f"{asset.name}_c{i}", **contact)  # fmt: skip
         return
     primitive = asset.primitive
     round_ = primitive.kind != "box"
@@ -268,4 +282,4 @@ def _object(
     _geom(body, f"{asset.name}_c0", "collision", type=primitive.kind,
           size=_numbers(primitive.size), pos=_numbers(primitive.position),
           quat=_numbers(primitive.quaternion), condim="6" if round_ else "4",
-          friction=_numbers([physical.friction, TORSIONAL, rolling]))  # fmt: skip
+          friction=_numbers([physical.friction, TORSIONAL, rolling]), **contact)  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from cousins.contact import UNTOLD
 from cousins.distributions import STAND_IN, Distribution, from_json, to_json
 from cousins.types import (
     Asset,
@@ -106,7 +107,8 @@ class ObjectEntry(_Model):
     """One object of objects.json. Metres, kilograms; mesh vertices are in the object's frame.
 
     mass: null in a pack that is not metric; `inertia` is then that of 1 kg. label_confidence: 1
-    where it is not told, in packs whose labels are words of the measured shape.
+    where it is not told, in packs whose labels are words of the measured shape. restitution: null
+    where it is not told, as in packs of before; things then hardly bounce.
     """
 
     name: Name
@@ -127,6 +129,7 @@ class ObjectEntry(_Model):
     mass: Property | None
     friction: Property
     shell_fraction: Property
+    restitution: Property | None = None
     center_of_mass: Vector3
     inertia: Matrix3
 
@@ -262,6 +265,7 @@ def object_entry(
         mass=Property.of(asset.mass) if metric else None,
         friction=Property.of(asset.friction),
         shell_fraction=Property.of(asset.shell_fraction),
+        restitution=None if asset.restitution == UNTOLD else Property.of(asset.restitution),
         center_of_mass=_floats(asset.center_of_mass),
         inertia=_floats(asset.inertia),
     )
@@ -290,6 +294,7 @@ def asset_of(entry: ObjectEntry, visual: Mesh, parts: tuple[Mesh, ...]) -> Asset
         shell_fraction=entry.shell_fraction.value(),
         center_of_mass=np.array(entry.center_of_mass),
         inertia=np.array(entry.inertia),
+        restitution=entry.restitution.value() if entry.restitution else UNTOLD,
     )
 
 

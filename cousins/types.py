@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cousins.contact import UNTOLD
 from cousins.distributions import Distribution
 
 Array = NDArray[np.float64]
@@ -218,8 +219,11 @@ class Physical:
 
     mass (kg); friction, the sliding coefficient; center_of_mass (3,) and inertia (3, 3), the
     latter about the former, both in the object's frame; rgba (4,) multiplies the texture.
+    restitution: the share of its speed with which it leaves what it hits, 0 to 1.
     principal: the inertia's moments (3,) and axes (quaternion), where they are known to the last
     digit; a symmetric object's axes could otherwise come out as others that serve as well.
+    contact: (3,) what `cousins.contact.settings` gives, where it is known to the last digit; else
+    it follows from the restitution.
     """
 
     mass: float
@@ -228,6 +232,8 @@ class Physical:
     inertia: Array
     rgba: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
     principal: tuple[Array, Array] | None = None
+    restitution: float = 0.0
+    contact: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -239,7 +245,8 @@ class Asset:
     `primitive` stands for all of `parts` in collision where it fits as well. `volume` (m^3) is
     the visual mesh's. `center_of_mass` (3,) and `inertia` (3, 3; about the centre of mass) are in
     the object's frame, for the mode of the mass. `shell_fraction` is how much of the mass lies in
-    the wall instead of being spread through the volume; it sets the inertia.
+    the wall instead of being spread through the volume; it sets the inertia. `restitution` is the
+    share of its speed with which it leaves what it hits.
     label: what it is, in words, with who says so in `label_source`, and how sure that is (0..1) in
     `label_confidence`. Words of its measured shape ("box-like, 38×89×175 mm") have the source
     "shape" and the confidence 1: they are no guess.
@@ -263,6 +270,7 @@ class Asset:
     shell_fraction: Distribution
     center_of_mass: Array
     inertia: Array
+    restitution: Distribution = UNTOLD
 
     @property
     def size(self) -> Array:
@@ -272,7 +280,13 @@ class Asset:
     @property
     def physical(self) -> Physical:
         """The modes: what the twin takes."""
-        return Physical(self.mass.mode, self.friction.mode, self.center_of_mass, self.inertia)
+        return Physical(
+            self.mass.mode,
+            self.friction.mode,
+            self.center_of_mass,
+            self.inertia,
+            restitution=self.restitution.mode,
+        )
 
     def moved(self, position: Array, quaternion: Array) -> Asset:
         """The same object elsewhere."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 import mujoco
 import numpy as np
 
+from cousins.contact import restitution
 from cousins.errors import UsageError
 from cousins.mesh import matrix_from_quaternion, parse_obj
 from cousins.scene import compile_model
@@ -49,6 +50,7 @@ def _object(model: mujoco.MjModel, asset: Asset, family: Family, k: int) -> tupl
         parts = variant(asset, asset.name, Deformation(_ratio(primitive, changed))).parts
         primitive = changed
     axes = matrix_from_quaternion(row["body_iquat"][body])
+    solref, solimp = row["geom_solref"][collision[0]], row["geom_solimp"][collision[0]]
     r, g, b, alpha = (float(v) for v in row["geom_rgba"][visual])
     physical = Physical(
         mass=float(row["body_mass"][body]),
@@ -57,6 +59,8 @@ def _object(model: mujoco.MjModel, asset: Asset, family: Family, k: int) -> tupl
         inertia=axes @ np.diag(row["body_inertia"][body]) @ axes.T,
         rgba=(r, g, b, alpha),
         principal=(row["body_inertia"][body], row["body_iquat"][body]),
+        restitution=float(restitution(solref)),
+        contact=np.append(solref, solimp[0]),
     )
     changed_asset = replace(
         asset,

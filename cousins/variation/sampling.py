@@ -62,7 +62,7 @@ def draw(source: Source, indices: Sequence[int], attempt: int) -> tuple[Draws, N
     where all did."""
     prints, assets = source.footprints, source.union.scene.assets
     n, count, units = len(indices), len(assets), len(prints.units)
-    value = np.empty((n, count, 8))
+    value, bounce = np.empty((n, count, 8)), np.empty((n, count))
     stays = np.empty((n, units))
     places = np.empty((n, units, layout.TRIES, 3))
     for row, index in enumerate(indices):
@@ -70,12 +70,13 @@ def draw(source: Source, indices: Sequence[int], attempt: int) -> tuple[Draws, N
         rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))
         value[row], stays[row] = rng.random((count, 8)), rng.random(units)
         places[row] = rng.random((units, layout.TRIES, 3))
+        bounce[row] = rng.random(count)
     shape = (value[..., 0] * source.settings.shapes).astype(np.int64)
     for unit in prints.units:
         if unit.hooked:
             shape[:, list(unit.members)] = 0
     placed = layout.place(prints, shape, places, stays < source.settings.stays)
-    drawn = _physical(source, shape, value)
+    drawn = _physical(source, shape, value, bounce)
     seen = np.array([a.quaternion for a in assets])
     return (
         Draws(
@@ -89,7 +90,9 @@ def draw(source: Source, indices: Sequence[int], attempt: int) -> tuple[Draws, N
     )
 
 
-def _physical(source: Source, shape: NDArray[np.int64], value: Array) -> dict[str, Array]:
+def _physical(
+    source: Source, shape: NDArray[np.int64], value: Array, bounce: Array
+) -> dict[str, Array]:
     columns = []
     for i, asset in enumerate(source.union.scene.assets):
         k, (_, mass, friction, share, *_) = shape[:, i], np.moveaxis(value[:, i], -1, 0)
@@ -103,8 +106,10 @@ def _physical(source: Source, shape: NDArray[np.int64], value: Array) -> dict[st
         centre, inertia = physical.inertia(
             mass, share, (solid[k], solid_unit[k]), (shell[k], shell_unit[k])
         )
-        columns.append((mass, physical.quantiles(asset.friction, friction), centre, inertia))
-    names = ("mass", "friction", "centre", "inertia")
+        friction = physical.quantiles(asset.friction, friction)
+        restitution = physical.quantiles(asset.restitution, bounce[:, i])
+        columns.append((mass, friction, restitution, centre, inertia))
+    names = ("mass", "friction", "restitution", "centre", "inertia")
     return {n: np.stack(c, 1) for n, c in zip(names, zip(*columns, strict=True), strict=True)}
 
 

@@ -19,7 +19,7 @@ from cousins.types import Certificate, Cousin
 from cousins.variation.family import Chunk
 from cousins.variation.sampling import Source
 
-FORM = 1  # of a chunk's file and of what a seed gives; raise it when either changes
+FORM = 2  # of a chunk's file and of what a seed gives; raise it when either changes
 _INDEX = "index"
 
 

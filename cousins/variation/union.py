@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from cousins.contact import settings
 from cousins.mesh import principal
 from cousins.physics import Moments
 from cousins.scene import ROLLING, TORSIONAL, build, collision_geoms, compile_model
@@ -56,14 +57,15 @@ class Union:
 @dataclass(frozen=True)
 class Draws:
     """n cousins of A objects as drawn. shape (n, A) indexes the bank; position (n, A, 3) and
-    quaternion (n, A, 4) are world_from_object; mass (n, A), friction (n, A), centre (n, A, 3),
-    inertia (n, A, 3, 3), rgba (n, A, 4) as in `Physical`."""
+    quaternion (n, A, 4) are world_from_object; mass (n, A), friction (n, A), restitution (n, A),
+    centre (n, A, 3), inertia (n, A, 3, 3), rgba (n, A, 4) as in `Physical`."""
 
     shape: NDArray[np.int64]
     position: Array
     quaternion: Array
     mass: Array
     friction: Array
+    restitution: Array
     centre: Array
     inertia: Array
     rgba: NDArray[np.float32]
@@ -157,6 +159,9 @@ def arrays(union: Union, draws: Draws) -> dict[str, NDArray[Any]]:
         out["geom_rgba"][:, geoms[0]] = draws.rgba[:, i]
         out["geom_friction"][:, geoms[1:], 0] = draws.friction[:, i, None]
         out["geom_friction"][:, geoms[1:], 1] = TORSIONAL
+        contact = settings(draws.restitution[:, i, None])
+        out["geom_solref"][:, geoms[1:]] = contact[..., :2]
+        out["geom_solimp"][:, geoms[1:], 0] = contact[..., 2]
         primitive = union.scene.assets[i].primitive
         if primitive is not None and primitive.kind != "box":
             out["geom_friction"][:, geoms[1:], 2] = ROLLING * slot.size[k][:, 1:, 0]
@@ -177,6 +182,8 @@ FIELDS = (
     "geom_rbound",
     "geom_rgba",
     "geom_friction",
+    "geom_solref",
+    "geom_solimp",
     "body_mass",
     "body_inertia",
     "body_ipos",
