@@ -1,0 +1,113 @@
+"""What an observation tells of an object's properties: the draws that did as was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cousins.distributions import Distribution, LogNormal, Uniform
+from cousins.errors import UsageError
+from cousins.probe.observe import Observation, words
+from cousins.probe.rig import PROPERTIES, Outcomes, Samples
+from cousins.types import Array, Asset
+
+FEW = 15.0  # draws that agree, below which what they tell is rough
+RARE = 0.005  # share of what was known that comes near what was seen, below which that is strange
+_NEAR = 3.0  # standard deviations within which some draw must come
+_SHUFFLES = 200
+_CHANCE = 0.01  # that a property seems to be told of when it is not
+_POSITIVE = ("mass", "friction")
+
+
+@dataclass(frozen=True)
+class Conditioned:
+    """after: by name, the properties of which the observations tell, as they are then; the others
+    they leave as they were. weights (n,) of the draws, 1 in all; effective: how many draws' worth
+    agree with what was seen. expected: the share of what was known that comes near it."""
+
+    after: Mapping[str, Distribution]
+    weights: Array
+    effective: float
+    expected: float
+
+
+def condition(
+    asset: Asset, samples: Samples, outcomes: Outcomes, seen: Sequence[Observation]
+) -> Conditioned:
+    """The object's properties after what was seen of it, by the weights of its draws.
+
+    A draw weighs as much as what was seen is likely if it is right. Of the draws so weighed, mass
+    and friction are fitted by the mean and deviation of the logarithm, shares by their mean and
+    deviation. What shuffled weights would do as well tells nothing of a property, which then stays
+    as it is.
+
+    Raises UsageError for what no draw comes near.
+    """
+    log, near = np.zeros(len(samples)), np.ones(len(samples), bool)
+    for one in seen:
+        off = (getattr(outcomes, one.probe) - one.value) / one.sigma
+        off = np.where(np.isnan(off), np.inf, np.abs(off))
+        if off.min() > _NEAR:
+            raise UsageError(f"{asset.name}: it {one.words}? {_instead(outcomes, one.probe)}")
+        log -= off**2 / 2
+        near &= off <= _NEAR
+    if not near.any():
+        told = " and ".join(one.words for one in seen)
+        raise UsageError(f"{asset.name}: it {told}? no draw does all of that; measure again")
+    likely = np.exp(log - log.max())
+    weights = samples.weights * likely
+    weights = weights / weights.sum()
+    source = "seen by hand: it " + ", ".join(one.words for one in seen)
+    after: dict[str, Distribution] = {}
+    for name in PROPERTIES:
+        values = _scale(name, getattr(samples, name))
+        if np.ptp(values) > 0 and _tells(values, samples.weights, likely):
+            after[name] = _fitted(name, values, weights, source)
+    effective = float(1 / (weights**2).sum())
+    return Conditioned(after, weights, effective, float(samples.weights[near].sum()))
+
+
+def _instead(outcomes: Outcomes, probe: str) -> str:
+    values = getattr(outcomes, probe)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        why = "tips or rolls before it slides" if probe.endswith("slide") else "does not do that"
+        return f"as it is known it {why}, whatever its properties"
+    least, most = words(probe, values.min()), words(probe, values.max())
+    return f"no draw comes near: one {least}, one {most}, the others between; measure again"
+
+
+def _scale(name: str, values: Array) -> Array:
+    """The scale on which a property is fitted: the logarithm of what is positive."""
+    return np.log(np.maximum(values, 1e-9)) if name in _POSITIVE else values
+
+
+def _moments(values: Array, weights: Array) -> tuple[float, float]:
+    weights = weights / weights.sum()
+    mean = float(weights @ values)
+    return mean, float(np.sqrt(weights @ (values - mean) ** 2))
+
+
+def _tells(values: Array, weights: Array, likely: Array) -> bool:
+    """Whether likelihoods move or narrow the values more than they do when they are shuffled."""
+    rng = np.random.default_rng(0)
+    mean, _ = _moments(values, weights)
+    moved, width = _moments(values, weights * likely)
+    shuffled = [_moments(values, weights * rng.permutation(likely)) for _ in range(_SHUFFLES)]
+    means, widths = np.array(shuffled).T
+    return bool(
+        np.mean(np.abs(means - mean) >= abs(moved - mean)) < _CHANCE
+        or np.mean(widths <= width) < _CHANCE
+    )
+
+
+def _fitted(name: str, values: Array, weights: Array, source: str) -> Distribution:
+    mean, deviation = _moments(values, weights)
+    if name in _POSITIVE:
+        return LogNormal(mean, deviation, source)
+    # The even distribution of that mean and deviation, within what was possible.
+    half = float(np.sqrt(3) * deviation)
+    return Uniform(max(float(values.min()), mean - half), min(float(values.max()), mean + half),
+                   source)  # fmt: skip
