@@ -192,7 +192,8 @@ def test_what_is_rare_is_learnt_from_and_called_strange():
     usual, rare = conditioned("tilt_slide=27deg"), conditioned("tilt_slide=8deg")
     assert usual.expected > 0.2
     assert rare.expected < RARE
-    assert rare.after["friction"].mode == pytest.approx(np.tan(np.radians(8)), rel=0.15)
+    # Between the 0.14 that was seen and the 0.5 that was known, by how sure each is.
+    assert rare.after["friction"].mode == pytest.approx(0.18, rel=0.1)
 
 
 def test_draws_that_are_spread_wider_tell_the_same():

@@ -82,7 +82,7 @@ def observation(probe: str, text: str, error: str | None = None) -> Observation:
         limit = most.get(probe, f"{np.degrees(STEEPEST):.0f}deg")
         raise UsageError(f"{probe}={text[:40]}: goes from 0 to {limit}")
     usual = {"push_slide": 0.1 * value, "drop": 0.005}
-    off = usual.get(probe, np.radians(2.0)) if error is None else _value(probe, error, value)
+    off = usual.get(probe, math.radians(2.0)) if error is None else _value(probe, error, value)
     if not 0 < off < math.inf:
         raise UsageError(f"--error {probe}={(error or '')[:40]}: must be more than 0")
     return Observation(probe, value, float(off))
