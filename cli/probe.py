@@ -153,10 +153,9 @@ def _changes(told: Told, write: bool, drawn_anew: int | None) -> list[str]:
     lines.append(f"  {told.effective:.0f} draws' worth agree with it")
     if told.effective < FEW:
         lines.append("  that is few: more --samples make it surer")
-    if write:
-        lines.append("  written into the pack")
-        if drawn_anew:
-            lines.append(f"  {drawn_anew:,} cousins drawn anew")
+    if write and told.after:
+        anew = f", and {drawn_anew:,} cousins drawn anew" if drawn_anew else ""
+        lines.append(f"  written into the pack{anew}")
     elif told.after:
         lines.append("  the pack is as before: --write puts it there")
     return lines

@@ -28,7 +28,8 @@ from cousins.probe import (
     samples_of,
     simulate,
 )
-from cousins.probe.rig import TELLS
+from cousins.probe.condition import near, nearer
+from cousins.probe.rig import TELLS, spread
 from cousins.types import Scene
 
 G = 9.81
@@ -143,8 +144,14 @@ def textbook(asset, samples):
 def conditioned(*texts, n=1000):
     asset = low_box()
     seen = observations(texts)
-    samples = draw(asset, n, 0, sorted({name for o in seen for name in TELLS[o.probe]}))
+    samples = draw(asset, n, 0, spread([name for o in seen for name in TELLS[o.probe]]))
     return condition(asset, samples, textbook(asset, samples), seen)
+
+
+def expected(text):
+    asset, seen = low_box(), observations([text])
+    samples = draw(asset, 1000, 0, spread(["friction"]))
+    return near(samples, textbook(asset, samples), seen)
 
 
 def test_where_it_slid_tells_of_friction_and_of_nothing_else():
@@ -181,7 +188,7 @@ def test_a_rebound_tells_of_restitution():
 @given(st.floats(0.2, 0.9), st.sampled_from([100, 400]))
 def test_the_truth_lies_within_what_an_observation_of_it_leaves(truth, n):
     asset = low_box()
-    samples = draw(asset, n, 0, TELLS["tilt_slide"])
+    samples = draw(asset, n, 0, spread(["friction"]))
     seen = observation("tilt_slide", f"{np.degrees(np.arctan(truth)):.6f}deg")
     after = condition(asset, samples, textbook(asset, samples), [seen]).after["friction"]
     assert after.quantile(0.01) < truth < after.quantile(0.99)
@@ -189,21 +196,40 @@ def test_the_truth_lies_within_what_an_observation_of_it_leaves(truth, n):
 
 
 def test_what_is_rare_is_learnt_from_and_called_strange():
-    usual, rare = conditioned("tilt_slide=27deg"), conditioned("tilt_slide=8deg")
-    assert usual.expected > 0.2
-    assert rare.expected < RARE
+    rare = conditioned("tilt_slide=8deg")
+    assert expected("tilt_slide=8deg") < RARE < 0.2 < expected("tilt_slide=27deg")
     # Between the 0.14 that was seen and the 0.5 that was known, by how sure each is.
     assert rare.after["friction"].mode == pytest.approx(0.18, rel=0.1)
 
 
 def test_draws_that_are_spread_wider_tell_the_same():
     asset = low_box()
-    plain, wide = draw(asset, 4000), draw(asset, 4000, 0, ("mass", "friction"))
+    plain, wide = draw(asset, 4000), draw(asset, 4000, 0, spread(["mass", "friction"]))
     for name in ("mass", "friction", "restitution"):
         a, b = (np.log(getattr(s, name)) for s in (plain, wide))
         assert wide.weights @ b == pytest.approx(a.mean(), abs=0.02)
         assert np.sqrt(wide.weights @ (b - a.mean()) ** 2) == pytest.approx(a.std(), rel=0.03)
     assert np.log(wide.friction).std() == pytest.approx(2 * np.log(plain.friction).std(), rel=0.02)
+
+
+def test_drawing_nearer_makes_more_draws_agree_and_tells_the_same():
+    asset = replace(low_box(), mass=LogNormal(np.log(0.3), 1.4, "test"))
+    seen = observations(["tilt_slide=27deg", "push_slide=1N"])
+    many = draw(asset, 30000, 1, spread(["mass", "friction"]))
+    right = condition(asset, many, textbook(asset, many), seen)
+    over = spread(["mass", "friction"])
+    for _ in range(4):
+        samples = draw(asset, 200, 0, over)
+        outcomes = textbook(asset, samples)
+        over = nearer(samples, outcomes, seen)
+        if over is None:
+            break
+    found = condition(asset, samples, outcomes, seen)
+    assert over is None
+    assert found.effective > 50
+    for name in ("mass", "friction"):
+        assert found.after[name].mu == pytest.approx(right.after[name].mu, abs=0.03)
+        assert found.after[name].sigma == pytest.approx(right.after[name].sigma, rel=0.15)
 
 
 def test_what_cannot_be_is_said():

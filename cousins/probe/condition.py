@@ -10,11 +10,14 @@ import numpy as np
 from cousins.distributions import Distribution, LogNormal, Uniform
 from cousins.errors import UsageError
 from cousins.probe.observe import Observation, words
-from cousins.probe.rig import PROPERTIES, Outcomes, Samples
+from cousins.probe.rig import PROPERTIES, TELLS, Outcomes, Samples, Spread
 from cousins.types import Array, Asset
 
 FEW = 15.0  # draws that agree, below which what they tell is rough
 RARE = 0.005  # share of what was known that comes near what was seen, below which that is strange
+ENOUGH = 0.25  # share of the draws that agree, above which none need be drawn nearer
+_SOME = 0.1  # share that may agree with as much of what was seen as is taken in at a time
+_ROOM = 1.5  # by how much draws are spread wider than those that agree
 _NEAR = 3.0  # standard deviations within which some draw must come
 _SHUFFLES = 200
 _CHANCE = 0.01  # that a property seems to be told of when it is not
@@ -25,12 +28,11 @@ _POSITIVE = ("mass", "friction")
 class Conditioned:
     """after: by name, the properties of which the observations tell, as they are then; the others
     they leave as they were. weights (n,) of the draws, 1 in all; effective: how many draws' worth
-    agree with what was seen. expected: the share of what was known that comes near it."""
+    agree with what was seen."""
 
     after: Mapping[str, Distribution]
     weights: Array
     effective: float
-    expected: float
 
 
 def condition(
@@ -45,18 +47,12 @@ def condition(
 
     Raises UsageError for what no draw comes near.
     """
-    log, near = np.zeros(len(samples)), np.ones(len(samples), bool)
-    for one in seen:
-        off = (getattr(outcomes, one.probe) - one.value) / one.sigma
-        off = np.where(np.isnan(off), np.inf, np.abs(off))
-        if off.min() > _NEAR:
-            raise UsageError(f"{asset.name}: it {one.words}? {_instead(outcomes, one.probe)}")
-        log -= off**2 / 2
-        near &= off <= _NEAR
-    if not near.any():
+    check(asset, outcomes, seen)
+    off = _off(outcomes, seen)
+    if not (off <= _NEAR).all(1).any():
         told = " and ".join(one.words for one in seen)
         raise UsageError(f"{asset.name}: it {told}? no draw does all of that; measure again")
-    likely = np.exp(log - log.max())
+    likely = _likely(off)
     weights = samples.weights * likely
     weights = weights / weights.sum()
     source = "seen by hand: it " + ", ".join(one.words for one in seen)
@@ -65,8 +61,58 @@ def condition(
         values = _scale(name, getattr(samples, name))
         if np.ptp(values) > 0 and _tells(values, samples.weights, likely):
             after[name] = _fitted(name, values, weights, source)
-    effective = float(1 / (weights**2).sum())
-    return Conditioned(after, weights, effective, float(samples.weights[near].sum()))
+    return Conditioned(after, weights, effective(weights))
+
+
+def check(asset: Asset, outcomes: Outcomes, seen: Sequence[Observation]) -> None:
+    """Raises UsageError for an observation that no draw comes near."""
+    for one, off in zip(seen, _off(outcomes, seen).T, strict=True):
+        if off.min() > _NEAR:
+            raise UsageError(f"{asset.name}: it {one.words}? {_instead(outcomes, one.probe)}")
+
+
+def near(samples: Samples, outcomes: Outcomes, seen: Sequence[Observation]) -> float:
+    """The share of what was known that comes near all that was seen."""
+    return float(samples.weights[(_off(outcomes, seen) <= _NEAR).all(1)].sum())
+
+
+def nearer(samples: Samples, outcomes: Outcomes, seen: Sequence[Observation]) -> Spread | None:
+    """Where to draw anew, so that more draws do as was seen; None where enough do.
+
+    Of what was seen as much is taken in as leaves some draws; those that then agree say where. Only
+    what the probes depend on is drawn otherwise than it is known.
+    """
+    off = _off(outcomes, seen)
+    if effective(samples.weights * _likely(off)) >= ENOUGH * len(samples):
+        return None
+    part = 1.0
+    while part > 1e-6 and effective(samples.weights * _likely(off, part)) < _SOME * len(samples):
+        part /= 1.5
+    weights = samples.weights * _likely(off, part)
+    depends = {name for one in seen for name in TELLS[one.probe]}
+    found = [
+        _moments(column, weights) if name in depends else (0.0, 1.0 / _ROOM)
+        for name, column in zip(PROPERTIES, samples.scores.T, strict=True)
+    ]
+    middle, width = np.array(found).T
+    return Spread(middle, _ROOM * np.maximum(width, 0.01))
+
+
+def effective(weights: Array) -> float:
+    """How many draws that count alike tell as much as draws of these weights (Kish)."""
+    return float(weights.sum() ** 2 / (weights**2).sum())
+
+
+def _off(outcomes: Outcomes, seen: Sequence[Observation]) -> Array:
+    """(n, k) how far each draw is from each observation, in its standard deviations."""
+    off = [np.abs(getattr(outcomes, one.probe) - one.value) / one.sigma for one in seen]
+    return np.nan_to_num(np.stack(off, 1), nan=np.inf)
+
+
+def _likely(off: Array, part: float = 1.0) -> Array:
+    """(n,) how likely what was seen is, 1 at most, for a `part` of it, in logarithms."""
+    log = -part * (off**2).sum(1) / 2
+    return np.exp(log - log.max())
 
 
 def _instead(outcomes: Outcomes, probe: str) -> str:

@@ -53,8 +53,9 @@ class Samples:
     """n draws of an object's properties: mass (kg), friction, shell_fraction, restitution (n,);
     and from those its centre of mass (n, 3) and inertia (n, 3, 3) in the object's frame.
 
-    weights (n,): how much each counts, 1 in all; alike but where draws were spread wider than what
-    is known.
+    scores (n, 4): where they lie in the distributions of `PROPERTIES`, on the scale on which those
+    are normal. weights (n,): how much each counts, 1 in all; alike but where draws were spread in
+    another way than what is known.
     """
 
     mass: Array
@@ -63,6 +64,7 @@ class Samples:
     restitution: Array
     centre: Array
     inertia: Array
+    scores: Array
     weights: Array
 
     def __len__(self) -> int:
@@ -86,29 +88,43 @@ class Outcomes:
     stands: NDArray[np.bool_]
 
 
-def draw(asset: Asset, n: int, seed: int = 0, wide: Sequence[str] = ()) -> Samples:
-    """n draws, evenly spread over all properties together (a Halton sequence, shifted): a few
-    hundred then tell of each.
+@dataclass(frozen=True)
+class Spread:
+    """How draws lie in the distributions of `PROPERTIES`, on the scale on which those are normal:
+    middle (4,) and width (4,), which are 0 and 1 where draws are as what is known."""
 
-    wide: properties that are spread `WIDER` times as wide, on the scale on which they are normal,
-    and weighed for it: something was seen, and it may be what hardly one draw in a hundred does.
-    """
+    middle: Array
+    width: Array
+
+
+def spread(wide: Sequence[str] = ()) -> Spread:
+    """As what is known; `WIDER` for the properties `wide`: something was seen, and it may be what
+    hardly one draw in a hundred does."""
+    width = np.array([WIDER if name in wide else 1.0 for name in PROPERTIES])
+    return Spread(np.zeros(len(PROPERTIES)), width)
+
+
+def draw(asset: Asset, n: int, seed: int = 0, over: Spread | None = None) -> Samples:
+    """n draws, evenly spread over all properties together (a Halton sequence, shifted): a few
+    hundred then tell of each. Where they are spread `over` something else than what is known,
+    their weights make up for it."""
     from scipy.special import ndtr, ndtri
     from scipy.stats import qmc
 
+    over = over or spread()
     shift = np.random.default_rng(seed).random(len(PROPERTIES))
     even = (qmc.Halton(len(PROPERTIES), scramble=False).random(n) + shift) % 1
     normal = ndtri(np.clip(even, 1e-6, 1 - 1e-6))
-    widths = np.array([WIDER if name in wide else 1.0 for name in PROPERTIES])
-    # The normal density where a draw lies, over the wider one that it came from.
-    log = (normal**2 * (1 - widths**2) / 2).sum(1)
-    share = np.clip(ndtr(normal * widths), _EDGE, 1 - _EDGE)
+    scores = over.middle + over.width * normal
+    share = np.clip(ndtr(scores), _EDGE, 1 - _EDGE)
     values = {
         name: np.array([getattr(asset, name).quantile(float(q)) for q in column])
         for name, column in zip(PROPERTIES, share.T, strict=True)
     }
+    # The density of what is known where a draw lies, over the one that it came from.
+    log = (normal**2 - scores**2).sum(1) / 2
     weights = np.exp(log - log.max())
-    return replace(samples_of(asset, **values), weights=weights / weights.sum())
+    return replace(samples_of(asset, **values), scores=scores, weights=weights / weights.sum())
 
 
 def samples_of(
@@ -131,8 +147,9 @@ def samples_of(
     # A scan may have found that its weight lies elsewhere than its shape says.
     middle, _ = inertia(np.ones(1), np.array([asset.shell_fraction.mode]))
     centre = centre + (asset.center_of_mass - middle[0])
-    alike = np.full(len(mass), 1 / len(mass))
-    return Samples(mass, friction, shell_fraction, restitution, centre, about, alike)
+    n = len(mass)
+    values = (mass, friction, shell_fraction, restitution, centre, about)
+    return Samples(*values, scores=np.zeros((n, len(PROPERTIES))), weights=np.full(n, 1 / n))
 
 
 def simulate(

@@ -12,14 +12,25 @@ from cousins import pack
 from cousins.distributions import Distribution
 from cousins.errors import PackError, UsageError
 from cousins.labels.given import check_names
-from cousins.probe.condition import condition
+from cousins.probe.condition import check, condition, near, nearer
 from cousins.probe.observe import Observation
-from cousins.probe.rig import PROBES, PROPERTIES, TELLS, Outcomes, Samples, draw, simulate
+from cousins.probe.rig import (
+    PROBES,
+    PROPERTIES,
+    TELLS,
+    Outcomes,
+    Samples,
+    draw,
+    simulate,
+    spread,
+)
 from cousins.progress import Progress, silent
 from cousins.types import Asset, Scene
 
 WITHOUT_SCALE = ("tilt_slide", "tilt_tip")  # what no length and no mass matters for
 MOST = 20_000  # samples
+ROUNDS = 4  # of drawing nearer to what was seen
+SELDOM = 0.05  # share of the draws that must do a thing for it to be told
 
 
 @dataclass(frozen=True)
@@ -37,11 +48,11 @@ class Probed:
         return float(np.mean(~np.isnan(self.outcomes.tilt_slide[stands]))) if stands.any() else 0.0
 
     def quantiles(self, probe: str) -> tuple[float, float, float] | None:
-        """5%, 50% and 95% of a probe over the draws that do it, in rad, N or m; None where none
-        does."""
+        """5%, 50% and 95% of a probe over the draws that do it, in rad, N or m; None where hardly
+        any does."""
         values = getattr(self.outcomes, probe)
         values = values[~np.isnan(values)]
-        if not len(values):
+        if len(values) <= SELDOM * len(self.outcomes.stands):
             return None
         low, middle, high = (float(v) for v in np.quantile(values, [0.05, 0.5, 0.95]))
         return low, middle, high
@@ -50,7 +61,8 @@ class Probed:
 @dataclass(frozen=True)
 class Told:
     """What was seen of one object, and what that makes of its properties. after: by name, those
-    that it tells of; effective and expected: as in `Conditioned`."""
+    that it tells of; effective: as in `Conditioned`; expected: the share of what was known that
+    comes near it, roughly."""
 
     asset: Asset
     seen: tuple[Observation, ...]
@@ -101,13 +113,22 @@ def observe(
         raise UsageError(
             f"{path}: {unfit[0]} tells nothing here: the pack has no scale; tilts do"
         )  # fmt: skip
-    wide = {name for probe in probes for name in TELLS[probe]}
-    drawn = draw(asset, _checked(samples), seed, sorted(wide))
-    outcomes = _simulated(path, asset, drawn, probes)
-    if not outcomes.stands.any():
-        raise UsageError(f"{name}: does not stand by itself on a board: nothing can be probed")
+    over = spread([name for probe in probes for name in TELLS[probe]])
+    expected = 0.0
+    for turn in range(ROUNDS):
+        drawn = draw(asset, _checked(samples), seed, over)
+        outcomes = _simulated(path, asset, drawn, probes)
+        if not outcomes.stands.any():
+            raise UsageError(f"{name}: does not stand by itself on a board: nothing can be probed")
+        if turn == 0:
+            check(asset, outcomes, seen)
+            expected = near(drawn, outcomes, seen)
+        closer = nearer(drawn, outcomes, seen)
+        if closer is None:
+            break
+        over = closer
     found = condition(asset, drawn, outcomes, seen)
-    return Told(asset, tuple(seen), found.after, found.effective, found.expected)
+    return Told(asset, tuple(seen), found.after, found.effective, expected)
 
 
 def _assets(path: Path, names: Sequence[str]) -> tuple[Scene, list[Asset]]:
