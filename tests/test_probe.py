@@ -1,6 +1,7 @@
 """Probes do what a board, a scale and a ruler show, and what is seen tells of properties."""
 
 import json
+import shutil
 from dataclasses import replace
 from functools import cache
 
@@ -244,6 +245,19 @@ def test_what_cannot_be_is_said():
         condition(asset, samples, never, observations(["tilt_slide=20deg"]))
 
 
+def test_two_that_exclude_each_other_are_refused():
+    asset = low_box()
+    samples = of(asset, friction=[0.3, 0.5])
+    apart = replace(
+        textbook(asset, samples),
+        tilt_slide=np.array([0.3, np.nan]),
+        push_slide=np.array([np.nan, 2.0]),
+    )
+    seen = observations(["tilt_slide=0.3rad", "push_slide=2N"])
+    with pytest.raises(UsageError, match="no draw does all of that"):
+        condition(asset, samples, apart, seen)
+
+
 def test_the_twins_own_bounce_is_within_reach():
     assert np.sqrt(observation("drop", "7cm").value / 0.1) < LIMIT
 
@@ -337,6 +351,22 @@ def test_the_verb_learns_from_what_was_seen_and_leaves_the_pack_alone(kitchen):
     assert told["after"]["friction"]["mode"] == pytest.approx(0.51, abs=0.04)
     assert not told["written"]
     assert (kitchen / "objects.json").read_bytes() == before
+
+
+def test_what_was_seen_is_written_into_the_pack(kitchen, tmp_path):
+    pytest.importorskip("cousins.restate", reason="follows")
+    path = tmp_path / "kitchen"
+    shutil.copytree(kitchen, path)
+    shown = run(path, "--object", "low", "--observed", "tilt_slide=27deg", "--samples", 64,
+                "--write")  # fmt: skip
+    assert shown.exit_code == 0, shown.output
+    assert "written into the pack" in shown.stdout
+    before, after = ({o.name: o for o in pack.read(p).objects} for p in (kitchen, path))
+    assert after["low"].friction.source.startswith("seen by hand: it slides at 27 ± 2")
+    assert after["low"].friction.mode == pytest.approx(0.51, abs=0.04)
+    assert after["low"].mass == before["low"].mass
+    assert after["ball"].friction == before["ball"].friction
+    assert pack.check(path) == []
 
 
 @pytest.mark.parametrize(

@@ -48,11 +48,7 @@ def condition(
     Raises UsageError for what no draw comes near.
     """
     check(asset, outcomes, seen)
-    off = _off(outcomes, seen)
-    if not (off <= _NEAR).all(1).any():
-        told = " and ".join(one.words for one in seen)
-        raise UsageError(f"{asset.name}: it {told}? no draw does all of that; measure again")
-    likely = _likely(off)
+    likely = _likely(_off(outcomes, seen))
     weights = samples.weights * likely
     weights = weights / weights.sum()
     source = "seen by hand: it " + ", ".join(one.words for one in seen)
@@ -65,10 +61,15 @@ def condition(
 
 
 def check(asset: Asset, outcomes: Outcomes, seen: Sequence[Observation]) -> None:
-    """Raises UsageError for an observation that no draw comes near."""
-    for one, off in zip(seen, _off(outcomes, seen).T, strict=True):
-        if off.min() > _NEAR:
+    """Raises UsageError for an observation that no draw comes near, and for such as exclude each
+    other."""
+    off = _off(outcomes, seen)
+    for one, each in zip(seen, off.T, strict=True):
+        if each.min() > _NEAR:
             raise UsageError(f"{asset.name}: it {one.words}? {_instead(outcomes, one.probe)}")
+    if not np.isfinite(off).all(1).any():
+        told = " and ".join(one.words for one in seen)
+        raise UsageError(f"{asset.name}: it {told}? no draw does all of that; measure again")
 
 
 def near(samples: Samples, outcomes: Outcomes, seen: Sequence[Observation]) -> float:
