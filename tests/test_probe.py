@@ -213,11 +213,13 @@ def test_draws_that_are_spread_wider_tell_the_same():
     assert np.log(wide.friction).std() == pytest.approx(2 * np.log(plain.friction).std(), rel=0.02)
 
 
-def test_drawing_nearer_makes_more_draws_agree_and_tells_the_same():
+@pytest.mark.parametrize("degrees", [20, 26.6, 35])  # the middle one is what was known
+def test_drawing_nearer_makes_more_draws_agree_and_tells_the_same(degrees):
     asset = replace(low_box(), mass=LogNormal(np.log(0.3), 1.4, "test"))
-    seen = observations(["tilt_slide=27deg", "push_slide=1N"])
+    seen = observations([f"tilt_slide={degrees}deg", "push_slide=1N"])
     many = draw(asset, 30000, 1, spread(["mass", "friction"]))
     right = condition(asset, many, textbook(asset, many), seen)
+    assert set(right.after) == {"mass", "friction"}
     over = spread(["mass", "friction"])
     for _ in range(4):
         samples = draw(asset, 200, 0, over)
@@ -228,6 +230,7 @@ def test_drawing_nearer_makes_more_draws_agree_and_tells_the_same():
     found = condition(asset, samples, outcomes, seen)
     assert over is None
     assert found.effective > 50
+    assert set(found.after) == {"mass", "friction"}
     for name in ("mass", "friction"):
         assert found.after[name].mu == pytest.approx(right.after[name].mu, abs=0.03)
         assert found.after[name].sigma == pytest.approx(right.after[name].sigma, rel=0.15)

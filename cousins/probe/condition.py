@@ -19,8 +19,7 @@ ENOUGH = 0.25  # share of the draws that agree, above which none need be drawn n
 _SOME = 0.1  # share that may agree with as much of what was seen as is taken in at a time
 _ROOM = 1.5  # by how much draws are spread wider than those that agree
 _NEAR = 3.0  # standard deviations within which some draw must come
-_SHUFFLES = 200
-_CHANCE = 0.01  # that a property seems to be told of when it is not
+_CHANCE = 3.0  # standard errors that a property must have changed by to be told of
 _POSITIVE = ("mass", "friction")
 
 
@@ -42,20 +41,18 @@ def condition(
 
     A draw weighs as much as what was seen is likely if it is right. Of the draws so weighed, mass
     and friction are fitted by the mean and deviation of the logarithm, shares by their mean and
-    deviation. What shuffled weights would do as well tells nothing of a property, which then stays
-    as it is.
+    deviation. A property of which they tell no more than chance does stays as it is.
 
     Raises UsageError for what no draw comes near.
     """
     check(asset, outcomes, seen)
-    likely = _likely(_off(outcomes, seen))
-    weights = samples.weights * likely
+    weights = samples.weights * _likely(_off(outcomes, seen))
     weights = weights / weights.sum()
     source = "seen by hand: it " + ", ".join(one.words for one in seen)
     after: dict[str, Distribution] = {}
-    for name in PROPERTIES:
+    for name, scores in zip(PROPERTIES, samples.scores.T, strict=True):
         values = _scale(name, getattr(samples, name))
-        if np.ptp(values) > 0 and _tells(values, samples.weights, likely):
+        if np.ptp(values) > 0 and _tells(scores, weights):
             after[name] = _fitted(name, values, weights, source)
     return Conditioned(after, weights, effective(weights))
 
@@ -137,17 +134,12 @@ def _moments(values: Array, weights: Array) -> tuple[float, float]:
     return mean, float(np.sqrt(weights @ (values - mean) ** 2))
 
 
-def _tells(values: Array, weights: Array, likely: Array) -> bool:
-    """Whether likelihoods move or narrow the values more than they do when they are shuffled."""
-    rng = np.random.default_rng(0)
-    mean, _ = _moments(values, weights)
-    moved, width = _moments(values, weights * likely)
-    shuffled = [_moments(values, weights * rng.permutation(likely)) for _ in range(_SHUFFLES)]
-    means, widths = np.array(shuffled).T
-    return bool(
-        np.mean(np.abs(means - mean) >= abs(moved - mean)) < _CHANCE
-        or np.mean(widths <= width) < _CHANCE
-    )
+def _tells(scores: Array, weights: Array) -> bool:
+    """Whether scores (n,), which are 0 ± 1 where nothing is told, have moved or narrowed by more
+    than as few draws as agree do by chance."""
+    chance = _CHANCE / np.sqrt(effective(weights))
+    moved, width = _moments(scores, weights)
+    return abs(moved) > chance or width < 1 - chance / np.sqrt(2)
 
 
 def _fitted(name: str, values: Array, weights: Array, source: str) -> Distribution:
