@@ -146,7 +146,7 @@ def _changes(told: Told, write: bool, drawn_anew: int | None) -> list[str]:
             lines.append(f"  {word}: {_interval(before)}, of which this tells nothing")
         else:
             lines.append(f"  {word}: {_interval(before)} before, {_interval(after)} now")
-    if {"mass", "friction"} <= set(told.after) and "push_slide" in {o.probe for o in told.seen}:
+    if {one.probe for one in told.seen} == {"push_slide"}:
         lines.append("  a push tells of mass times friction: a scale would part the two")
     if told.expected < RARE:
         lines.append("  that is strange, as it is known: is it that thing, on a usual board?")
