@@ -22,6 +22,7 @@ from .export import export
 from .film import film
 from .info import info
 from .label import label
+from .probe import probe
 from .render import render
 from .run import run
 from .scan import scan
@@ -39,8 +40,8 @@ app = typer.Typer(
 # In the order of use. A verb's module imports what it works with inside its function, so that
 # `cousins --help` answers at once.
 VERBS = (
-    tag, capture, scan, label, weigh, augment, run, view, render, export, info, check, film, score,
-    doctor, demo,
+    tag, capture, scan, label, weigh, probe, augment, run, view, render, export, info, check, film,
+    score, doctor, demo,
 )  # fmt: skip
 for verb in VERBS:
     app.command()(verb)

@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from cousins import pack, pipeline
+from cousins.contact import IMPRATIO, UNTOLD
 from cousins.distributions import Distribution
 from cousins.errors import PackError, UsageError
 from cousins.labels.apply import labelled
@@ -136,6 +137,9 @@ def _model(read: pack.Pack, assets: tuple[Asset, ...]) -> str:
     text, root = parse_mjcf(read.tree, "model.xml")
     if not assets:
         return text
+    if any(asset.restitution != UNTOLD for asset in assets):
+        for option in root.iter("option"):
+            option.set("impratio", IMPRATIO[True])
     bodies = {body.get("name"): body for body in root.iter("body")}
     for asset in assets:
         body = bodies.get(asset.name)

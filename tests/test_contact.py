@@ -1,5 +1,6 @@
 """Bounce: what is dropped comes back as high as its restitution says, and what rests, rests."""
 
+import json
 from dataclasses import replace
 
 import mujoco
@@ -7,8 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packs import manifest, quality
 
 import examples
+from cousins import pack
 from cousins.contact import LIMIT, PLAIN, UNTOLD, restitution, settings
 from cousins.distributions import Uniform
 from cousins.scene import CONTACT, build, compile_model
@@ -122,3 +125,33 @@ def test_more_bounce_is_less_damping_at_the_same_stiffness(a, b):
     assert low[2] >= high[2] > 0.59
     assert low[:2].prod() == pytest.approx(PLAIN[0])
     assert restitution(low[:2]) == pytest.approx(min(a, LIMIT), abs=1e-9)
+
+
+def test_a_pack_keeps_it_and_one_of_before_reads_as_it_did(tmp_path):
+    told = bouncing(THINGS["can"](), 0.5)
+    untold = replace(examples.box("box", (0.1, 0.1, 0.1), (0.3, 0)), restitution=UNTOLD)
+    pack.write(tmp_path / "new", scene(told, untold), manifest(), quality())
+    assert pack.check(tmp_path / "new") == []
+    read = pack.load_scene(pack.read(tmp_path / "new"))
+    assert [a.restitution for a in read.assets] == [told.restitution, UNTOLD]
+    pack.write(tmp_path / "old", scene(untold), manifest(), quality())
+    file = tmp_path / "old" / "objects.json"
+    (entry,) = json.loads(file.read_text())
+    assert entry.pop("restitution") is None
+    file.write_text(json.dumps([entry]))
+    assert pack.check(tmp_path / "old") == []
+    old = pack.load_scene(pack.read(tmp_path / "old"))
+    assert old.assets[0].restitution == UNTOLD
+    assert build(old)[0] == (tmp_path / "old" / "model.xml").read_text()
+
+
+def test_a_bounce_that_is_none_or_is_not_the_twins_is_found(tmp_path):
+    pack.write(tmp_path / "it", scene(bouncing(THINGS["can"](), 0.5)), manifest(), quality())
+    file = tmp_path / "it" / "model.xml"
+    text = file.read_text()
+    wrong, right = ("{!r} {!r}".format(*settings(e)[:2].tolist()) for e in (0.2, 0.5))
+    assert right in text
+    file.write_text(text.replace(right, wrong))
+    assert "the bounce of it is not the mode" in " ".join(pack.check(tmp_path / "it"))
+    pack.write(tmp_path / "big", scene(bouncing(THINGS["can"](), 1.5)), manifest(), quality())
+    assert "restitution is not between 0 and 1" in " ".join(pack.check(tmp_path / "big"))

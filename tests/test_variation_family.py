@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 import examples
+from cousins.contact import restitution, settings
+from cousins.distributions import Uniform
 from cousins.scene import build, compile_model
 from cousins.types import Scene
 from cousins.variation.batch import batch
 from cousins.variation.certificate import certify
 from cousins.variation.export import cousin_scene
 from cousins.variation.family import chunk, joined
-from cousins.variation.sampling import Settings, source
+from cousins.variation.sampling import Settings, draw, source
 
 N = 24
 
@@ -37,9 +39,16 @@ def stack_scene():
     return Scene((low, can, *books, examples.ell("ell_1", (0.0, -0.2))), scene.supports)
 
 
+def springy(scene):
+    """The scene with objects that bounce, the first one's bounce being left untold."""
+    told = Uniform(0.1, 0.6, "test")
+    first, *others = scene.assets
+    return replace(scene, assets=(first, *(replace(a, restitution=told) for a in others)))
+
+
 @cache
 def made(stacked=False, n=N, seed=5):
-    scene = stack_scene() if stacked else examples.table_scene()
+    scene = springy(stack_scene() if stacked else examples.table_scene())
     drawn_from = source(scene, seed, Settings(shapes=4))
     return drawn_from, chunk(drawn_from, range(n))
 
@@ -75,7 +84,8 @@ def test_every_constant_of_a_cousin_is_that_of_its_own_model():
     scene, cousins = family()
     model = compile_model(cousins.xml, dict(cousins.files))
     together = batch(model, cousins.arrays)
-    geom = ("pos", "quat", "size", "aabb", "rbound", "friction", "rgba", "sameframe")
+    geom = ("pos", "quat", "size", "aabb", "rbound", "friction", "solref", "solimp", "rgba",
+            "sameframe")  # fmt: skip
     body = ("pos", "quat", "mass", "ipos", "subtreemass", "invweight0")
     names = [f"geom_{f}" for f in geom] + [f"body_{f}" for f in body]
     names += ["dof_invweight0", "dof_M0", "dof_length", "qpos0"]
@@ -90,11 +100,34 @@ def test_every_constant_of_a_cousin_is_that_of_its_own_model():
 
 def test_cousins_differ_in_every_way_and_the_shapes_are_used():
     _, part = made()
-    for name in ("geom_rgba", "geom_friction", "body_mass", "body_inertia", "qpos"):
+    varied = ("geom_rgba", "geom_friction", "geom_solref", "geom_solimp", "body_mass",
+              "body_inertia", "qpos")  # fmt: skip
+    for name in varied:
         assert len(np.unique(part.arrays[name], axis=0)) == N, name
     for name in ("geom_dataid", "geom_size", "geom_pos"):
         assert len(np.unique(part.arrays[name], axis=0)) > N / 2, name
     assert not np.allclose(part.arrays["body_ipos"][0], part.arrays["body_ipos"][1])
+
+
+def test_bounce_is_drawn_from_its_distribution_and_is_as_it_was_where_it_is_not_told():
+    drawn_from, part = made()
+    untold, *others = drawn_from.union.slots
+    contact = np.concatenate([part.arrays["geom_solref"], part.arrays["geom_solimp"][..., :1]], -1)
+    np.testing.assert_array_equal(contact[:, untold.geoms[1]], np.tile(settings(0.0), (N, 1)))
+    drawn = np.array([restitution(contact[:, slot.geoms[1], :2]) for slot in others])
+    assert 0.1 < drawn.min() < 0.2
+    assert 0.5 < drawn.max() < 0.6
+    np.testing.assert_allclose(contact[:, others[0].geoms[1]], settings(drawn[0]), atol=1e-12)
+
+
+def test_telling_a_bounce_leaves_all_other_draws_alone():
+    scene = examples.table_scene()
+    plain, told = (
+        draw(source(s, 5, Settings(shapes=2)), range(3), 0)[0] for s in (scene, springy(scene))
+    )
+    assert not np.array_equal(plain.restitution, told.restitution)
+    for name in ("shape", "position", "quaternion", "mass", "friction", "centre", "inertia"):
+        np.testing.assert_array_equal(getattr(plain, name), getattr(told, name), err_msg=name)
 
 
 @pytest.mark.parametrize(("threads", "sizes"), [(1, (1, 3, 20)), (2, (11, 13)), (2, (24,))])
