@@ -19,7 +19,9 @@ from cousins.calibration.trial import Trial
 from cousins.types import Array
 
 CLOCK = 0.01  # s to which the clocks' offset is known once it was sought
+TAILS = 8.0  # degrees of freedom of what scatters about an emulator
 DIRECTIONS = 24  # of residuals in which simulations differ, at most; the rest is noise alone
+MOST = 700  # guesses that one is fitted to: the heaviest
 STRENGTH = 4.0  # residuals that the log's own jitter counts as, against those that are seen
 
 
@@ -27,24 +29,27 @@ STRENGTH = 4.0  # residuals that the log's own jitter counts as, against those t
 class Emulator:
     """One push's log likelihood as a function of properties u (n, d) about `centre`, in `scale`.
 
-    coefficients (terms, k): of the quadratic, in k directions of residuals; precision (k, k) and
-    constant of their normal. offset: the clocks', as it comes out, s. noise: by kind, the residuals
-    that no properties explain over the log's own jitter; times: by kind, rows that count as one.
+    coefficients (terms, k): of the quadratic, in k directions of residuals; precision (k, k) of
+    their normal. offset: the clocks', as it comes out, s. noise: by kind, the residuals that no
+    properties explain over the log's own jitter; times: by kind, rows that count as one. odd: mean
+    square of what even the best properties leave, in units of what was to be expected: 1 is usual.
     """
 
     centre: Array
     scale: Array
     coefficients: Array
     precision: Array
-    constant: float
     offset: float
     noise: dict[str, float]
     times: dict[str, float]
+    odd: float
 
     def __call__(self, u: Array) -> Array:
-        """(n,) log likelihoods of u (n, d)."""
+        """(n,) log likelihoods of u (n, d), but for a constant."""
         z = _terms((u - self.centre) / self.scale) @ self.coefficients
-        return self.constant - 0.5 * np.einsum("ni,ij,nj->n", z, self.precision, z)
+        square = np.einsum("ni,ij,nj->n", z, self.precision, z)
+        # A t: chatter has outliers, and what no properties explain must not be sharp.
+        return -0.5 * (TAILS + z.shape[1]) * np.log1p(square / TAILS)
 
 
 def emulator(
@@ -55,56 +60,61 @@ def emulator(
 
     offset: the clocks', s, to within CLOCK; without `clocks` it is known.
     """
-    use = traces.alive & (weight > 1e-6 * weight.max())
+    use = np.flatnonzero(traces.alive & (weight > 1e-3 * weight.max()))
+    use = use[np.argsort(-weight[use], kind="stable")[:MOST]]
     traces = Traces(traces.pose[use], traces.force[use], traces.alive[use])
     u, weight = u[use], weight[use] / weight[use].sum()
     centre = weight @ u
     scale = np.sqrt(weight @ (u - centre) ** 2) + 1e-9
     terms = _terms((u - centre) / scale)
-    kinds = every(trial, period, traces, offset)
-    noise, times, columns, fitted = {}, {}, [], []
     root = np.sqrt(weight)[:, None]
+    worth = 1 / float((weight**2).sum())
+    # What the fit takes up of the scatter, it gives back here.
+    spare = np.sqrt(worth / max(worth - terms.shape[1], 0.2 * worth))
     # A little ridge, for terms that the guesses cannot tell apart.
     normal = (terms * weight[:, None]).T @ terms + 1e-6 * np.eye(terms.shape[1])
-    for kind, r in kinds.items():
+    noise, times, fitted, scattered = {}, {}, [], []
+    for kind, r in every(trial, period, traces, offset).items():
         flat = r.reshape(len(r), -1)
         b = np.linalg.solve(normal, (terms * weight[:, None]).T @ flat)
-        middle = _best(terms, b)
-        shaped = middle.reshape(-1, 3)
-        count = shaped.size
-        # Less what the properties take up of it themselves.
-        ratio = (STRENGTH + (middle**2).sum()) / (STRENGTH + max(count - terms.shape[1], 1))
-        noise[kind], times[kind] = float(np.sqrt(ratio)), correlation_time(shaped)
-        unit = np.sqrt(ratio * times[kind])
-        columns.append(flat / unit)
+        scatter = (flat - terms @ b) * root * spare
+        taken = _axes(np.vstack([scatter, (terms[:, 1:] @ b[1:]) * root]), 0.3)
+        rest = _best(terms, b)
+        rest = rest - taken.T @ (taken @ rest)
+        spared = max(rest.size - len(taken), 0)
+        ratio = max(1.0, float((STRENGTH + (rest**2).sum()) / (STRENGTH + spared)))
+        noise[kind], times[kind] = float(np.sqrt(ratio)), correlation_time(rest.reshape(-1, 3))
+        unit = noise[kind] * np.sqrt(times[kind])
         fitted.append(b / unit)
-    r, b = np.hstack(columns), np.hstack(fitted)
-    scatter = (r - terms @ b) * root
-    lag = _lag(trial, period, traces, weight, offset, noise, times) if clocks else 0 * r[:1]
+        scattered.append(scatter / unit)
+    b, scatter = np.hstack(fitted), np.hstack(scattered)
+    lag = _lag(trial, period, traces, weight, offset, noise, times) if clocks else 0 * b[:1]
     # Only directions in which simulations differ tell anything.
-    spanned = np.vstack([scatter, (terms[:, 1:] @ b[1:]) * root, lag * CLOCK])
-    _, size, axes = np.linalg.svd(spanned, full_matrices=False)
-    axes = axes[: max(1, min(DIRECTIONS, int((size > 0.05).sum())))]
-    spread = scatter @ axes.T
-    worth = 1 / float((weight**2).sum())
-    inner = spread.T @ spread * worth / max(worth - terms.shape[1], 0.2 * worth)
-    covariance = np.eye(len(axes)) + inner
-    line = (lag @ axes.T)[0]
-    wide = covariance + CLOCK**2 * np.outer(line, line) if clocks else covariance
-    precision = np.linalg.inv(wide)
-    gone = 0.0
+    axes = _axes(np.vstack([scatter, (terms[:, 1:] @ b[1:]) * root, lag * CLOCK]), 0.05)
+    b, line = b @ axes.T, (lag @ axes.T)[0]
+    covariance = np.eye(len(axes)) + axes @ (scatter.T @ scatter) @ axes.T
+    wide = covariance + (CLOCK**2 if clocks else 0.0) * np.outer(line, line)
+    precision, gone = np.linalg.inv(wide), 0.0
+    at = _best(terms, b, precision)
     if clocks:
-        at = _best(terms, b @ axes.T)
         solved = np.linalg.solve(covariance, line)
         gone = -float(at @ solved) / (float(line @ solved) + 1 / CLOCK**2)
-    constant = -0.5 * float(np.linalg.slogdet(wide)[1])
-    return Emulator(centre, scale, b @ axes.T, precision, constant, offset + gone, noise, times)
+    odd = float(at @ precision @ at) / len(axes)
+    return Emulator(centre, scale, b, precision, offset + gone, noise, times, odd)
 
 
-def _best(terms: Array, b: Array) -> Array:
+def _axes(rows: Array, least: float) -> Array:
+    """The directions (k, D) in which rows (n, D) spread by more than `least`, widest first."""
+    size, axes = np.linalg.eigh(rows.T @ rows)
+    keep = max(1, min(DIRECTIONS, int((size > least**2).sum())))
+    return axes.T[::-1][:keep]
+
+
+def _best(terms: Array, b: Array, precision: Array | None = None) -> Array:
     """The emulated residuals of the guess that has the least."""
     emulated = terms @ b
-    return emulated[int((emulated**2).sum(1).argmin())]
+    square = emulated * (emulated if precision is None else emulated @ precision)
+    return emulated[int(square.sum(1).argmin())]
 
 
 def _lag(

@@ -236,7 +236,9 @@ def _track(where: str, name: str, table: Table, time: Array) -> Track | None:
 
 def _increasing(where: str, name: str, time: Array) -> None:
     if not np.isfinite(time).all():
-        raise CaptureError(f"{where}: {name} is empty in row {int(np.argmin(np.isfinite(time))) + 1}")
+        raise CaptureError(
+            f"{where}: {name} is empty in row {int(np.argmin(np.isfinite(time))) + 1}"
+        )
     bad = np.flatnonzero(np.diff(time) <= 0)
     if len(bad):
         row = int(bad[0]) + 1

@@ -99,7 +99,7 @@ def make_log(
     ways: Sequence[Stroke],
     sensors: Sensors,
     rng: np.random.Generator,
-    pusher: Pusher = Pusher(),  # noqa: B008
+    pusher: Pusher = Pusher(),
 ) -> Table:
     """A log as `cousins.calibration.log.read_table` gives it: one push a stroke, each from where
     the object stands in the scene, turned at random about the vertical.

@@ -22,7 +22,7 @@ RESTING = 3  # rows at rest that a start is taken from, at least
 SHIFT, TILT = 0.02, np.radians(10)  # how far a start may be from where it rests: m, rad
 APART = 3e-4  # m to which a tracker's and a robot's frames agree at best
 FLOOR = 1e-5  # least noise that is taken of a tracker, m and rad
-WINDOW = 20  # records whose mean force counts as one: contacts chatter from record to record
+WINDOW = 30  # records whose mean force counts as one: contacts chatter from record to record
 FORCE_SHARE, FORCE_FLOOR = 0.03, 0.02  # noise of a force: share of it, and N
 
 
@@ -77,8 +77,8 @@ def trial(stage: Stage, push: Push, others: Mapping[str, Array]) -> Trial:
     turned = float(np.linalg.norm(turns.between(start[3:], seen[3:])))
     if moved > SHIFT or (turned > TILT and stage.radius is None):
         raise CaptureError(
-            f"{where} starts where it does not rest in this pack: it would move by "
-            f"{1000 * moved:.0f} mm and turn by {np.degrees(turned):.0f}°: is the log of this scene?"
+            f"{where} starts where it does not rest in this pack: it would move "
+            f"by {1000 * moved:.0f} mm and turn by {np.degrees(turned):.0f}°: is it of this scene?"
         )
     stop = time[last] + AFTER
     whole = np.arange(push.time[0], max(push.time[-1], stop), stage.period)
