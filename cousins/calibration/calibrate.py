@@ -229,7 +229,7 @@ def _object(
         tell(posterior, what_damps(on), source),
         tuple(tests),
         tuple(t.name for t in used),
-        float(np.mean(posterior.offsets)),
+        float(np.mean([o + t.clock for o, t in zip(posterior.offsets, used, strict=True)])),
         sum(t.lost for t in used),
         max(t.longest for t in used),
         sum(t.jumps for t in used),

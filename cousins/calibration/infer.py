@@ -25,7 +25,8 @@ from cousins.types import Array
 
 NAMES = ("mass", "friction", "damping", "grip")
 FREEDOM = 5.0  # of the t that guesses are drawn from: tails fatter than any posterior's
-ROUGH, FINE = 4, 3  # rounds of either kind
+ROUGH, FINE = 4, 6  # rounds of either kind, at most
+SETTLED = 0.5  # of a nat: emulators are made anew while their posterior shrinks by more
 WIDER = 1.5  # than the posterior: guesses for the next emulator
 DRAWS = 8000  # from the emulated posterior
 # To which mass and friction are right at best: a contact model is not the world, and a log of 100
@@ -154,6 +155,7 @@ def infer(
             offsets = [o + _shift(t, stage.period, own, best, o)
                        for t, own, o in zip(trials, pool.traces, offsets, strict=True)]  # fmt: skip
     made: list[Emulator] = []
+    before = np.inf
     for k in range(FINE):
         _add(pool, source, stage, trials, belief, rng, threads)
         progress("calibrate", ROUGH + k + 1, total)
@@ -165,6 +167,11 @@ def infer(
             offsets = [e.offset for e in made]
             u, weight = _posterior(made, prior, source, rng)
             source = _Normal(particles, weight @ u, _covariance(u, weight, WIDER))
+        size = 0.5 * float(np.linalg.slogdet(source.spread)[1])
+        if size > before - SETTLED:
+            break
+        before = size
+    progress("calibrate", total, total)
     alive = np.all([t.alive for t in pool.traces], axis=0)
     u[:, :2] += rng.normal(0, MODEL, (len(u), 2)) / np.maximum(belief.sigma[:2], MODEL)
     return Posterior(

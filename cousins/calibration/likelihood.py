@@ -15,6 +15,7 @@ from cousins.types import Array
 
 SEARCH = 0.5  # s either way in which the clocks' offset is sought at first
 STEP = 0.004  # s to which it is found at first
+SOFT = 0.3  # of a window's force: below it, its parts are compared as they are
 PIECE = 256  # guesses that are compared at a time, to bound memory
 
 
@@ -36,7 +37,12 @@ def felt(trial: Trial, force: Array) -> Array | None:
     pressed = np.linalg.norm(trial.force, axis=1) > 3 * trial.force_noise
     if not pressed.any():
         return None
-    return (trial.force[pressed] - mean[:, pressed]) / trial.force_noise[pressed, None]
+    seen, noise = trial.force[pressed], trial.force_noise[pressed, None]
+    # Forces grow with the mass, and so does their chatter: compared as logarithms are where they
+    # are large, as they are where small, and by the noise's own measure where they agree.
+    soft = SOFT * np.linalg.norm(seen, axis=1, keepdims=True)
+    gap = np.arcsinh(seen / soft) - np.arcsinh(mean[:, pressed] / soft)
+    return gap * np.hypot(seen, soft) / noise
 
 
 def every(trial: Trial, period: float, traces: Traces, offset: float) -> dict[str, Array]:

@@ -34,12 +34,14 @@ LOST = 0.7  # share of rows without it from which on too little is known of a pu
 @dataclass(frozen=True)
 class Track:
     """Where the tracker saw one object. time (n,) by its own clock, s; pose (n, 7), position and
-    quaternion, where it saw it; lost: rows without it; longest: s between two that have it."""
+    quaternion, where it saw it; lost: rows without it; longest: s between two that have it;
+    own: the tracker has a clock of its own."""
 
     time: Array
     pose: Array
     lost: int
     longest: float
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,7 @@ def _track(where: str, name: str, table: Table, time: Array) -> Track | None:
     pose = pose[seen]
     pose[:, 3:] = _unit(where, name, pose[:, 3:])
     longest = float(np.diff(clock[seen]).max())
-    return Track(clock[seen], pose, int((~seen).sum()), longest)
+    return Track(clock[seen], pose, int((~seen).sum()), longest, "object_time" in table)
 
 
 def _increasing(where: str, name: str, time: Array) -> None:

@@ -37,7 +37,8 @@ class Trial:
     time (m,) by the tracker's clock; pose (m, 7) as seen; noise: the tracker's, m and rad, as its
     own jitter tells. force (w, 3) N on the object in windows of WINDOW records, and its noise
     (w,); None where none was measured. jumps: rows left out since the tracker jumped. start_error:
-    how well the start is known against the pusher, m and rad.
+    how well the start is known against the pusher, m and rad. clock: s that were taken off a
+    tracker's own clock, roughly.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Trial:
     longest: float
     jumps: int
     start_error: tuple[float, float]
+    clock: float = 0.0
 
 
 def trial(stage: Stage, push: Push, others: Mapping[str, Array]) -> Trial:
@@ -80,8 +82,7 @@ def trial(stage: Stage, push: Push, others: Mapping[str, Array]) -> Trial:
             f"{where} starts where it does not rest in this pack: it would move "
             f"by {1000 * moved:.0f} mm and turn by {np.degrees(turned):.0f}°: is it of this scene?"
         )
-    stop = time[last] + AFTER
-    whole = np.arange(push.time[0], max(push.time[-1], stop), stage.period)
+    whole = np.arange(push.time[0], push.time[-1] + AFTER, stage.period)
     path = _resampled(push, whole, start, others)
     apart = gap(stage, path)
     if apart.min() > TOUCH:
@@ -89,6 +90,10 @@ def trial(stage: Stage, push: Push, others: Mapping[str, Array]) -> Trial:
             f"{where} is never touched: the pusher passes it by {1000 * apart.min():.0f} mm"
         )
     touch = int(np.argmax(apart <= TOUCH))
+    # Another clock may count from anywhere: what is touched begins to move.
+    clock = float(time[first] - whole[int(np.argmax(apart <= apart.min()))]) if track.own else 0.0
+    time = time - clock
+    stop = time[last] + AFTER
     a = max(0, touch - round(BEFORE / stage.period))
     b = min(len(whole), a + max(WINDOW + 1, round((stop - whole[a]) / stage.period)) + 25)
     path = Path(path.position[a:b], path.quaternion[a:b], start, others)
@@ -98,7 +103,7 @@ def trial(stage: Stage, push: Push, others: Mapping[str, Array]) -> Trial:
     near = (time > whole[a] - 0.2) & (time < stop)
     return Trial(push.name, path, time[near] - whole[a], pose[near], noise, force, force_noise,
                  track.lost, track.longest, jumps,
-                 (float(np.hypot(noise[0] / root, APART)), noise[1] / root))  # fmt: skip
+                 (float(np.hypot(noise[0] / root, APART)), noise[1] / root), clock)  # fmt: skip
 
 
 def jitter(time: Array, pose: Array) -> tuple[float, float]:
