@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cousins.calibration.likelihood import correlation_time, every
 from cousins.calibration.simulate import Traces
@@ -19,6 +20,7 @@ from cousins.calibration.trial import Trial
 from cousins.types import Array
 
 CLOCK = 0.01  # s to which the clocks' offset is known once it was sought
+UNLIKE = 10.0  # times the mean square of the better quarter: what came out another way
 TAILS = 8.0  # degrees of freedom of what scatters about an emulator
 DIRECTIONS = 24  # of residuals in which simulations differ, at most; the rest is noise alone
 MOST = 700  # guesses that one is fitted to: the heaviest
@@ -26,19 +28,35 @@ STRENGTH = 4.0  # residuals that the log's own jitter counts as, against those t
 
 
 @dataclass(frozen=True)
+class _Group:
+    """A normal of weight `share` over guesses."""
+
+    share: float
+    centre: Array
+    spread: Array
+
+    def log(self, u: Array) -> Array:
+        off = u - self.centre
+        square = np.einsum("ni,ij,nj->n", off, np.linalg.inv(self.spread), off)
+        return np.log(self.share) - 0.5 * (np.linalg.slogdet(self.spread)[1] + square)
+
+
+@dataclass(frozen=True)
 class Emulator:
     """One push's log likelihood as a function of properties u (n, d) about `centre`, in `scale`.
 
     coefficients (terms, k): of the quadratic, in k directions of residuals; precision (k, k) of
-    their normal. offset: the clocks', as it comes out, s. noise: by kind, the residuals that no
-    properties explain over the log's own jitter; times: by kind, rows that count as one. odd: mean
-    square of what even the best properties leave, in units of what was to be expected: 1 is usual.
+    their normal. agree: where guesses came out somewhat like what was seen, and where they did not.
+    offset: the clocks', as it comes out, s. noise: by kind, the residuals that no properties
+    explain over the log's own jitter; times: by kind, rows that count as one. odd: mean square of
+    what even the best properties leave, in units of what was to be expected: 1 is usual.
     """
 
     centre: Array
     scale: Array
     coefficients: Array
     precision: Array
+    agree: tuple[_Group, _Group] | None
     offset: float
     noise: dict[str, float]
     times: dict[str, float]
@@ -49,7 +67,11 @@ class Emulator:
         z = _terms((u - self.centre) / self.scale) @ self.coefficients
         square = np.einsum("ni,ij,nj->n", z, self.precision, z)
         # A t: chatter has outliers, and what no properties explain must not be sharp.
-        return -0.5 * (TAILS + z.shape[1]) * np.log1p(square / TAILS)
+        told = -0.5 * (TAILS + z.shape[1]) * np.log1p(square / TAILS)
+        if self.agree is None:
+            return told
+        like, unlike = (group.log(u) for group in self.agree)
+        return told + like - np.logaddexp(like, unlike)
 
 
 def emulator(
@@ -64,6 +86,11 @@ def emulator(
     use = use[np.argsort(-weight[use], kind="stable")[:MOST]]
     traces = Traces(traces.pose[use], traces.force[use], traces.alive[use])
     u, weight = u[use], weight[use] / weight[use].sum()
+    kinds = every(trial, period, traces, offset)
+    kept, agree = _alike(u, weight, kinds)
+    kinds = {kind: r[kept] for kind, r in kinds.items()}
+    traces = Traces(traces.pose[kept], traces.force[kept], traces.alive[kept])
+    u, weight = u[kept], weight[kept] / weight[kept].sum()
     centre = weight @ u
     scale = np.sqrt(weight @ (u - centre) ** 2) + 1e-9
     terms = _terms((u - centre) / scale)
@@ -74,7 +101,7 @@ def emulator(
     # A little ridge, for terms that the guesses cannot tell apart.
     normal = (terms * weight[:, None]).T @ terms + 1e-6 * np.eye(terms.shape[1])
     noise, times, fitted, scattered = {}, {}, [], []
-    for kind, r in every(trial, period, traces, offset).items():
+    for kind, r in kinds.items():
         flat = r.reshape(len(r), -1)
         b = np.linalg.solve(normal, (terms * weight[:, None]).T @ flat)
         scatter = (flat - terms @ b) * root * spare
@@ -100,7 +127,29 @@ def emulator(
         solved = np.linalg.solve(covariance, line)
         gone = -float(at @ solved) / (float(line @ solved) + 1 / CLOCK**2)
     odd = float(at @ precision @ at) / len(axes)
-    return Emulator(centre, scale, b, precision, offset + gone, noise, times, odd)
+    return Emulator(centre, scale, b, precision, agree, offset + gone, noise, times, odd)
+
+
+def _alike(
+    u: Array, weight: Array, kinds: dict[str, Array]
+) -> tuple[NDArray[np.int64], tuple[_Group, _Group] | None]:
+    """Which guesses came out somewhat like what was seen, and where those and the others lie.
+
+    A can that falls over is no small change of one that slides: a quadratic through both is none.
+    """
+    off = np.mean([np.minimum(r**2, 1e6).mean((1, 2)) for r in kinds.values()], axis=0)
+    kept = np.flatnonzero(off <= UNLIKE * max(1.0, float(np.quantile(off, 0.25))))
+    other = np.setdiff1d(np.arange(len(u)), kept)
+    if len(other) < 3 * u.shape[1]:
+        return kept, None
+    return kept, (_group(u[kept], weight[kept]), _group(u[other], weight[other]))
+
+
+def _group(u: Array, weight: Array) -> _Group:
+    share = weight / weight.sum()
+    off = u - share @ u
+    spread = np.einsum("n,ni,nj->ij", share, off, off) + 1e-6 * np.eye(u.shape[1])
+    return _Group(float(weight.sum()), share @ u, spread)
 
 
 def _axes(rows: Array, least: float) -> Array:

@@ -25,7 +25,7 @@ from cousins.types import Array
 
 NAMES = ("mass", "friction", "damping", "grip")
 FREEDOM = 5.0  # of the t that guesses are drawn from: tails fatter than any posterior's
-ROUGH, FINE = 4, 6  # rounds of either kind, at most
+ROUGH, LEAST, FINE = 4, 3, 6  # rough rounds; emulated ones, at least and at most
 SETTLED = 0.5  # of a nat: emulators are made anew while their posterior shrinks by more
 WIDER = 1.5  # than the posterior: guesses for the next emulator
 DRAWS = 8000  # from the emulated posterior
@@ -148,7 +148,7 @@ def infer(
         scores = sum(score(t, stage.period, own, o)
                      for t, own, o in zip(trials, pool.traces, offsets, strict=True))  # fmt: skip
         weight = _tempered(np.asarray(scores), prior.log(pool.u) - pool.drawn_from(),
-                           max(30.0, particles / 5))  # fmt: skip
+                           max(24.0, particles / 10))  # fmt: skip
         source = _Normal(particles, weight @ pool.u, _covariance(pool.u, weight, WIDER))
         best = [int(np.argmax(scores))]
         if clocks:
@@ -168,7 +168,7 @@ def infer(
             u, weight = _posterior(made, prior, source, rng)
             source = _Normal(particles, weight @ u, _covariance(u, weight, WIDER))
         size = 0.5 * float(np.linalg.slogdet(source.spread)[1])
-        if size > before - SETTLED:
+        if k >= LEAST - 1 and size > before - SETTLED:
             break
         before = size
     progress("calibrate", total, total)
