@@ -20,7 +20,7 @@ from cousins.calibration.trial import Trial
 from cousins.types import Array
 
 CLOCK = 0.01  # s to which the clocks' offset is known once it was sought
-UNLIKE = 10.0  # times the mean square of the better quarter: what came out another way
+UNLIKE = 30.0  # times the mean square of the better quarter: what came out another way
 TAILS = 8.0  # degrees of freedom of what scatters about an emulator
 DIRECTIONS = 24  # of residuals in which simulations differ, at most; the rest is noise alone
 MOST = 700  # guesses that one is fitted to: the heaviest
@@ -84,12 +84,12 @@ def emulator(
     """
     use = np.flatnonzero(traces.alive & (weight > 1e-3 * weight.max()))
     use = use[np.argsort(-weight[use], kind="stable")[:MOST]]
-    traces = Traces(traces.pose[use], traces.force[use], traces.alive[use])
+    traces = traces[use]
     u, weight = u[use], weight[use] / weight[use].sum()
     kinds = every(trial, period, traces, offset)
     kept, agree = _alike(u, weight, kinds)
     kinds = {kind: r[kept] for kind, r in kinds.items()}
-    traces = Traces(traces.pose[kept], traces.force[kept], traces.alive[kept])
+    traces = traces[kept]
     u, weight = u[kept], weight[kept] / weight[kept].sum()
     centre = weight @ u
     scale = np.sqrt(weight @ (u - centre) ** 2) + 1e-9
@@ -103,7 +103,7 @@ def emulator(
     noise, times, fitted, scattered = {}, {}, [], []
     for kind, r in kinds.items():
         flat = r.reshape(len(r), -1)
-        b = np.linalg.solve(normal, (terms * weight[:, None]).T @ flat)
+        b = np.asarray(np.linalg.solve(normal, (terms * weight[:, None]).T @ flat), float)
         scatter = (flat - terms @ b) * root * spare
         taken = _axes(np.vstack([scatter, (terms[:, 1:] @ b[1:]) * root]), 0.3)
         rest = _best(terms, b)
@@ -121,7 +121,7 @@ def emulator(
     b, line = b @ axes.T, (lag @ axes.T)[0]
     covariance = np.eye(len(axes)) + axes @ (scatter.T @ scatter) @ axes.T
     wide = covariance + (CLOCK**2 if clocks else 0.0) * np.outer(line, line)
-    precision, gone = np.linalg.inv(wide), 0.0
+    precision, gone = np.asarray(np.linalg.inv(wide), float), 0.0
     at = _best(terms, b, precision)
     if clocks:
         solved = np.linalg.solve(covariance, line)
@@ -172,7 +172,7 @@ def _lag(
 ) -> Array:  # fmt: skip
     """(1, D) how the residuals change with the clocks' offset, a second."""
     few = np.argsort(-weight, kind="stable")[:16]
-    some = Traces(traces.pose[few], traces.force[few], traces.alive[few])
+    some = traces[few]
     ends = [every(trial, period, some, offset + s) for s in (-0.002, 0.002)]
     out = []
     for kind in ends[0]:

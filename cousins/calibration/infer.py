@@ -26,6 +26,7 @@ from cousins.types import Array
 NAMES = ("mass", "friction", "damping", "grip")
 FREEDOM = 5.0  # of the t that guesses are drawn from: tails fatter than any posterior's
 ROUGH, LEAST, FINE = 4, 3, 6  # rough rounds; emulated ones, at least and at most
+ENOUGH = 30.0  # even guesses that a rough round's must be worth, or an eighth of the round
 SETTLED = 0.5  # of a nat: emulators are made anew while their posterior shrinks by more
 WIDER = 1.5  # than the posterior: guesses for the next emulator
 DRAWS = 8000  # from the emulated posterior
@@ -148,7 +149,7 @@ def infer(
         scores = sum(score(t, stage.period, own, o)
                      for t, own, o in zip(trials, pool.traces, offsets, strict=True))  # fmt: skip
         weight = _tempered(np.asarray(scores), prior.log(pool.u) - pool.drawn_from(),
-                           max(24.0, particles / 10))  # fmt: skip
+                           max(ENOUGH, particles / 8))  # fmt: skip
         source = _Normal(particles, weight @ pool.u, _covariance(pool.u, weight, WIDER))
         best = [int(np.argmax(scores))]
         if clocks:
@@ -211,15 +212,18 @@ def simulated(
 
 
 def _joined(a: Traces, b: Traces) -> Traces:
-    return Traces(*(np.concatenate(p) for p in
-                    ((a.pose, b.pose), (a.force, b.force), (a.alive, b.alive))))  # fmt: skip
+    return Traces(
+        np.concatenate([a.pose, b.pose]),
+        np.concatenate([a.force, b.force]),
+        np.concatenate([a.alive, b.alive]),
+    )
 
 
 def _shift(
     trial: Trial, period: float, traces: Traces, best: Sequence[int], offset: float
 ) -> float:
     """How much later the tracker's clock is, s, by the best guess."""
-    one = Traces(*(v[list(best)] for v in (traces.pose, traces.force, traces.alive)))
+    one = traces[best]
     shifts = np.linspace(-0.01, 0.01, 21)
     scores = [float(score(trial, period, one, offset + s)[0]) for s in shifts]
     return float(shifts[int(np.argmax(scores))])

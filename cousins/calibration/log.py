@@ -128,7 +128,7 @@ def _numbers(where: str, name: str, cells: Sequence[str]) -> Array:
 
 def _parquet(path: Path) -> Table:
     try:
-        from pyarrow import ArrowException, parquet
+        from pyarrow import ArrowException, parquet  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise MissingDependencyError(
             f'{path}: reading Parquet needs pyarrow: pip install "cousins[parquet]", or give CSV'

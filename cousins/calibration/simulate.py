@@ -7,7 +7,7 @@ rub what it moves along with. What a push takes from the heavy body's speed is t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import mujoco
@@ -89,9 +89,13 @@ class Traces:
     """What n guesses did. pose (n, T, 7); force (n, T, 3), N, on the object by the pusher, mean of
     the time up to each record; alive (n,): False where MuJoCo gave up."""
 
-    pose: Array
-    force: Array
+    pose: NDArray[np.floating]
+    force: NDArray[np.floating]
     alive: NDArray[np.bool_]
+
+    def __getitem__(self, rows: slice | Sequence[int] | NDArray[np.int64]) -> Traces:
+        """Those of some guesses."""
+        return Traces(self.pose[rows], self.force[rows], self.alive[rows])
 
 
 def stage(xml: str, files: Mapping[str, bytes], name: str, pusher: Pusher) -> Stage:

@@ -126,8 +126,8 @@ def _push(
     path = _path(on, asset, start, way, pusher)
     traces = simulate(on, path, truth, 1)
     dt, name = on.period, asset.name
-    times = np.arange(len(path.position)) * dt
-    rows = np.arange(0.0, times[-1] - 0.02, 1 / sensors.rate)
+    times = np.asarray(np.arange(len(path.position)) * dt, float)
+    rows = np.arange(0.0, float(times[-1]) - 0.02, 1 / sensors.rate)
     at = np.clip(np.round(rows / dt).astype(int), 0, len(times) - 1)
     poses = np.concatenate([path.position, path.quaternion], 1)
     tool = turns.at(times, poses, rows)
