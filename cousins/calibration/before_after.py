@@ -10,7 +10,7 @@ import numpy as np
 
 from cousins import pack
 from cousins.calibration import turns
-from cousins.calibration.calibrate import Calibrated, _check, _object
+from cousins.calibration.calibrate import Calibrated, check, one_object
 from cousins.calibration.simulate import Path as Way
 from cousins.calibration.simulate import Pusher, Stage, at_rest, gap, stage
 from cousins.calibration.trial import BEFORE, TOUCH, NeverTouchedError, Trial
@@ -60,7 +60,7 @@ def before_after(
     The scans are laid onto one another by the objects that did not move, where there are two or
     more; else both must have the same world. Raises UsageError, CaptureError and PackError.
     """
-    _check(particles, seed, pusher)
+    check(particles, seed, pusher)
     start, end, seconds = stroke(push)
     first, second = pack.read(Path(before)), pack.read(Path(after))
     if not (first.manifest.metric and second.manifest.metric):
@@ -75,7 +75,7 @@ def before_after(
     made = _trial(on, was, now[name], start, end, seconds)
     entry = next(o for o in first.objects if o.name == name)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
-    return {name: _object(on, entry, [made], [], (), particles, rng, threads, progress, False)}
+    return {name: one_object(on, entry, [made], [], (), particles, rng, threads, progress, False)}
 
 
 def _poses(read: pack.Pack) -> dict[str, Array]:

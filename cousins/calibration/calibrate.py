@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from cousins import pack
 from cousins.calibration.infer import Belief, Posterior, infer, simulated
 from cousins.calibration.likelihood import errors, seek
 from cousins.calibration.log import Push, read_logs
-from cousins.calibration.simulate import Guess, Pusher, Stage, simulate, stage, usual
+from cousins.calibration.simulate import Pusher, Stage, stage, usual
 from cousins.calibration.tell import Tells, tell
 from cousins.calibration.trial import NeverTouchedError, Trial, trial
 from cousins.distributions import Distribution
@@ -20,7 +20,6 @@ from cousins.errors import CaptureError, UsageError
 from cousins.pack_mjcf import model_files
 from cousins.progress import Progress, silent
 from cousins.schema import ObjectEntry
-from cousins.types import Array
 
 PARTICLES = 256
 FAR = 0.1  # m between where a log's first push starts and where the pack has the object
@@ -92,7 +91,7 @@ def calibrate(
     the same numbers, with any number of threads. Raises UsageError for names that there are not,
     CaptureError for logs that cannot be used or are not of this pack, PackError for a bad pack.
     """
-    _check(particles, seed, pusher)
+    check(particles, seed, pusher)
     scene = pack.read(Path(path))
     if not scene.manifest.metric:
         raise UsageError(f"{path}: has no scale, and so no masses: scan it with a depth sensor")
@@ -100,9 +99,10 @@ def calibrate(
     return from_pushes(scene, pushes, names, holdout, pusher, seed, particles, threads, progress)
 
 
-def _check(particles: int, seed: int, pusher: Pusher) -> None:
-    if not 32 <= particles <= 100_000 or seed < 0:
-        raise UsageError("take 32 to 100,000 particles, and a seed of 0 or more")
+def check(particles: int, seed: int, pusher: Pusher) -> None:
+    """Raises UsageError for settings that make no sense."""
+    if not 48 <= particles <= 100_000 or seed < 0:
+        raise UsageError("take 48 to 100,000 particles, and a seed of 0 or more")
     if not (0 < pusher.radius <= 0.2 and 0 <= pusher.length <= 1):
         raise UsageError("a pusher's radius goes to 0.2 m and its length to 1 m")
 
@@ -146,7 +146,7 @@ def from_pushes(
                 raise
             untouched.append(error)
             continue
-        done[name] = _object(on, entries[name], trials, notes, holdout, particles, rng, threads,
+        done[name] = one_object(on, entries[name], trials, notes, holdout, particles, rng, threads,
                              progress)  # fmt: skip
     if not done:
         raise untouched[0]
@@ -210,11 +210,12 @@ def what_damps(on: Stage) -> str:
     return "rolling resistance over radius" if on.radius else "torsional friction, m"
 
 
-def _object(
+def one_object(
     on: Stage, entry: ObjectEntry, trials: Sequence[Trial], notes: Sequence[str],
     holdout: Sequence[str] | None, particles: int, rng: np.random.Generator, threads: int,
     progress: Progress, clocks: bool = True,
 ) -> Calibrated:  # fmt: skip
+    """What trials tell of the stage's object. clocks: False where there is but one."""
     assert entry.mass is not None
     belief = belief_of(on, entry.mass.value(), entry.friction.value())
     learn, kept = split([t.name for t in trials], holdout)
@@ -278,8 +279,3 @@ def _held_out(
     (place, turn), (before, turned) = rows
     noise = float(np.sqrt(3) * held.noise[0])
     return HeldOut(held.name, place, turn, before, turned, noise, place <= WITHIN * noise)
-
-
-def predict(on: Stage, one: Trial, guess: Guess, threads: int = 0) -> Array:
-    """(n, T, 7) the poses that guesses go through in a trial, from its very start."""
-    return simulate(on, replace(one.path), guess, threads).pose

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -89,8 +90,8 @@ class Traces:
     """What n guesses did. pose (n, T, 7); force (n, T, 3), N, on the object by the pusher, mean of
     the time up to each record; alive (n,): False where MuJoCo gave up."""
 
-    pose: NDArray[np.floating]
-    force: NDArray[np.floating]
+    pose: NDArray[Any]
+    force: NDArray[Any]
     alive: NDArray[np.bool_]
 
     def __getitem__(self, rows: slice | Sequence[int] | NDArray[np.int64]) -> Traces:
