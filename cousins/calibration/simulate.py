@@ -152,7 +152,8 @@ def usual(stage: Stage) -> tuple[float, float]:
 def simulate(stage: Stage, path: Path, guess: Guess, threads: int = 0) -> Traces:
     """Push every guess along the path. Bit for bit the same with any number of threads."""
     n, model = len(guess.mass), stage.model
-    sims = batch(model, _fields(stage, path, guess), threads)
+    with quiet():
+        sims = batch(model, _fields(stage, path, guess), threads)
     _place_others(sims, model, path)
     place = slice(stage.address, stage.address + 7)
     tool, speed = slice(stage.free, stage.free + 7), slice(stage.speed, stage.speed + 6)
