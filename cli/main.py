@@ -13,6 +13,7 @@ from cousins import __version__
 from cousins.errors import CousinsError
 
 from .augment import augment
+from .calibrate import calibrate
 from .capture import capture
 from .check import check
 from .console import err
@@ -40,8 +41,8 @@ app = typer.Typer(
 # In the order of use. A verb's module imports what it works with inside its function, so that
 # `cousins --help` answers at once.
 VERBS = (
-    tag, capture, scan, label, weigh, probe, augment, run, view, render, export, info, check, film,
-    score, doctor, demo,
+    tag, capture, scan, label, weigh, probe, calibrate, augment, run, view, render, export, info,
+    check, film, score, doctor, demo,
 )  # fmt: skip
 for verb in VERBS:
     app.command()(verb)

@@ -1,0 +1,1 @@
+"""Real pushes against simulated ones: what a log tells of an object's mass, friction, damping."""
