@@ -77,7 +77,7 @@ def calibrate(
             target = pack
     told = {n: d for n, c in done.items() if (d := c.distributions())}
     if told and not dry_run:
-        from cousins.restate import restate  # pyright: ignore[reportMissingImports]
+        from cousins.restate import restate
 
         restate(target, told, force=force)
     written = sorted(told) if not dry_run else []

@@ -232,7 +232,8 @@ def test_a_pack_holds_what_was_said_and_the_masses_that_follow(carved, monkeypat
     assert check(tmp_path / "p") == []
     by = {o.name: o for o in found.objects}
     assert by["box_1"].label == "cracker box"
-    assert "food box" in by["box_1"].mass.source
+    assert by["box_1"].category == "food box"
+    assert "food box" in by["box_1"].mass.evidence
     assert by["ball_1"].label.startswith("ball-like")
     assert by["ball_1"].label_source == "shape; user: perhaps golf ball (30%)"
     assert {o.label_confidence for o in found.objects} == {1.0}

@@ -61,7 +61,13 @@ def apart(a, b):
 OTHERS = [name for name, layout in LAYOUTS.items() if not layout.alone]
 
 
-@pytest.mark.parametrize("name", [n for n in OTHERS if n not in ("stray", "photos", "video")])
+# Every reader and writer has fast tests of its own; of whole scans some are enough each time.
+RARE = ("nerfcapture", "nerfstudio", "record3d-exr", "tum")
+HELD = [pytest.param(n, marks=[pytest.mark.slow] if n in RARE else [])
+        for n in OTHERS if n not in ("stray", "photos", "video")]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HELD)
 def test_the_same_film_gives_the_same_scan_in_every_layout(scanned, name):
     want, got = scanned("stray"), scanned(name)
     assert len(got) == len(want)

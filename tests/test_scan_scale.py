@@ -38,6 +38,7 @@ def unscaled(capture, monkeypatch):
     return capture.path
 
 
+@pytest.mark.slow
 def test_one_length_gives_metres(unscaled, tmp_path):
     report = pipeline.scan(unscaled, tmp_path / "small", settings=QUICK)
     assert any("masses are withheld" in line for line in report.warnings)

@@ -52,7 +52,8 @@ class Posterior:
     """What the pushes leave of a belief. u (n, 4): draws in units of the belief's own spread;
     weight (n,) sums to 1. offsets: the clocks', for each push, s. noise and times: for each push by
     kind of residual, as an `Emulator` has them. simulated, diverged: guesses; the latter MuJoCo
-    gave up. effective: even draws that the weighted ones are worth."""
+    gave up. effective: even draws that the weighted ones are worth. settled: the rounds ended since
+    another would not have told more, and not since there were no more."""
 
     belief: Belief
     u: Array
@@ -64,6 +65,7 @@ class Posterior:
     simulated: int
     diverged: int
     effective: float
+    settled: bool = True
 
     @property
     def mean(self) -> Array:
@@ -156,7 +158,7 @@ def infer(
             offsets = [o + _shift(t, stage.period, own, best, o)
                        for t, own, o in zip(trials, pool.traces, offsets, strict=True)]  # fmt: skip
     made: list[Emulator] = []
-    before = np.inf
+    before, settled = np.inf, False
     for k in range(FINE):
         _add(pool, source, stage, trials, belief, rng, threads)
         progress("calibrate", ROUGH + k + 1, total)
@@ -170,6 +172,7 @@ def infer(
             source = _Normal(particles, weight @ u, _covariance(u, weight, WIDER))
         size = 0.5 * float(np.linalg.slogdet(source.spread)[1])
         if k >= LEAST - 1 and size > before - SETTLED:
+            settled = True
             break
         before = size
     progress("calibrate", total, total)
@@ -178,7 +181,7 @@ def infer(
     return Posterior(
         belief, u, weight, tuple(offsets), tuple(e.noise for e in made),
         tuple(e.times for e in made), tuple(e.odd for e in made), len(alive), int((~alive).sum()),
-        float(1 / (weight**2).sum()),
+        float(1 / (weight**2).sum()), settled,
     )  # fmt: skip
 
 

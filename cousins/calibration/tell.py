@@ -55,7 +55,7 @@ def tell(posterior: Posterior, damping: str, source: str) -> Tells:
         spread = float(belief.sigma[k])
         fitted = LogNormal(float(belief.mean[k] + spread * mean[k]), spread * sigma, source)
         prior = tuple(float(np.exp(belief.mean[k] + spread * z)) for z in (-1.645, 0, 1.645))
-        told = sigma < TOLD and spread > KNOWN
+        told = posterior.settled and sigma < TOLD and spread > KNOWN
         properties[name] = Told(name, prior, low, middle, high, sigma, told, fitted)  # pyright: ignore
     scale = belief.sigma[:2]
     joint = covariance[:2, :2] * np.outer(scale, scale)
@@ -63,6 +63,9 @@ def tell(posterior: Posterior, damping: str, source: str) -> Tells:
     correlation = float(joint[0, 1] / max(deviation.prod(), 1e-300))
     product = float(np.sqrt(joint.sum()))
     ratio = float(np.sqrt(max(joint[0, 0] + joint[1, 1] - 2 * joint[0, 1], 0)))
+    if not posterior.settled:
+        words = ["the rounds did not settle, so nothing of this is told: give more --particles"]
+        return Tells(properties, correlation, product, ratio, tuple(words))
     words = _words(properties, belief.sigma, deviation, correlation, product, ratio, damping)
     return Tells(properties, correlation, product, ratio, tuple(words))
 
