@@ -1,8 +1,6 @@
 """`cousins calibrate`: what pushes of known truth tell, what they cannot, and bad logs."""
 
 import json
-import sys
-import types
 from dataclasses import replace
 
 import numpy as np
@@ -66,6 +64,10 @@ def written(path, scene=SCENE):
     return path
 
 
+def contents(path):
+    return {p.name: p.read_bytes() for p in path.rglob("*") if p.is_file()}
+
+
 def run(*arguments):
     return CliRunner().invoke(cli.app, ["calibrate", *map(str, arguments)])
 
@@ -104,9 +106,9 @@ def test_a_slow_push_with_force_tells_their_product_only():
 
 @pytest.fixture
 def hasty(monkeypatch):
-    """One round of either kind: what comes out is rough, and at once."""
-    for name in ("ROUGH", "LEAST", "FINE"):
-        monkeypatch.setattr(rounds, name, 1)
+    """As few rounds as there can be: what comes out is rough, and at once."""
+    for name, value in (("ROUGH", 1), ("LEAST", 1), ("FINE", 2), ("SETTLED", 1e9)):
+        monkeypatch.setattr(rounds, name, value)
 
 
 @pytest.mark.usefixtures("hasty")
@@ -311,26 +313,33 @@ def test_requests_that_make_no_sense(tmp_path):
         assert message in str(done.exception), arguments
 
 
+def test_rounds_that_do_not_settle_tell_nothing(monkeypatch):
+    for name, value in (("ROUGH", 1), ("LEAST", 1), ("FINE", 2), ("SETTLED", -1e9)):
+        monkeypatch.setattr(rounds, name, value)
+    found, told = inferred(logged([QUICK], Sensors()), 48)
+    assert not found.settled
+    assert not any(p.told for p in told.properties.values())
+    assert "did not settle" in told.words[0]
+
+
 @pytest.mark.usefixtures("hasty")
-def test_the_command_tells_tests_and_writes(tmp_path, monkeypatch):
+def test_the_command_tells_tests_and_writes(tmp_path):
     path, log = written(tmp_path / "p"), tmp_path / "log.csv"
     log.write_text(simulated.csv_text(logged([QUICK, SLOW], Sensors(lost=0.0))))
-    calls = []
-    fake = types.ModuleType("cousins.restate")
-    fake.restate = lambda where, told, force=False: calls.append((where, told, force))
-    monkeypatch.setitem(sys.modules, "cousins.restate", fake)
+    before = contents(path)
     done = run(path, log, "--particles", "48", "--holdout", "push 1", "--dry-run")
     assert done.exit_code == 0, done.exception
     assert "nothing written: --dry-run" in done.output
     assert "held out, push 1" in done.output
-    assert not calls
+    assert contents(path) == before
     again = run(path, log, "--particles", "48", "--json")
     result = json.loads(again.stdout)
     told = result["objects"][NAME]
-    ((where, named, _),) = calls
-    assert where == path
     assert result["written"] == [NAME]
-    assert named[NAME]["mass"].mode == pytest.approx(MASS, rel=0.3)
+    (entry,) = pack.read(path).objects
+    assert entry.mass.mode == pytest.approx(MASS, rel=0.3)
+    assert entry.mass.source.startswith("calibrated from 1 push with force")
+    assert pack.check(path) == []
     assert told["held_out"][0]["place"] < told["held_out"][0]["prior_place"]
     assert told["tells"]["properties"]["mass"]["distribution"]["distribution"] == "lognormal"
 
