@@ -1,6 +1,7 @@
 """`cousins calibrate`: what pushes of known truth tell, what they cannot, and bad logs."""
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
