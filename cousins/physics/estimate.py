@@ -121,7 +121,7 @@ def _bounce(restitution: Normal) -> Normal:
 
 def _walls(share: np.ndarray, walls: Sequence[float], words: str) -> Mixture:
     """A share in the walls for each way to be made, give or take a tenth; ways alike are one."""
-    near = np.round(np.array(walls), 1)
+    near = np.clip(np.round(np.array(walls), 1), 0.03, 0.97)  # nothing is the one or the other
     parts = [Beta.around(float(v), 0.1 * (0.3 + v * (1 - v) * 2), "") for v in np.unique(near)]
     weights = [float(share[near == v].sum()) for v in np.unique(near)]
     return mixture(weights, parts, PRIOR + "how much of what it can be made of is wall", words)
