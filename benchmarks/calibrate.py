@@ -29,6 +29,7 @@ from cousins.calibration.log import parse_csv, pushes_of
 from cousins.calibration.simulate import Guess, Pusher, simulate, stage
 from cousins.calibration.tell import Told, tell
 from cousins.calibration.trial import Trial, trial
+from cousins.errors import CousinsError
 from cousins.scene import build
 
 CATEGORIES = ("box", "can", "mug", "bottle", "ball", "carton", "bowl", "book", "case", "ell")
@@ -75,7 +76,7 @@ def one(number: int, force: bool, particles: int, threads: int) -> dict[str, Any
     row: dict[str, Any] = {"trial": number, "category": category, "force": force}
     try:
         trials = [trial(on, push, {}) for push in pushes]
-    except Exception as error:  # counted, not hidden
+    except CousinsError as error:  # counted, not hidden
         return {**row, "failed": str(error)}
     began = time.monotonic()
     posterior = infer(on, trials[:-1], belief, particles, np.random.default_rng(number), threads)

@@ -3,7 +3,7 @@ friction. The rest of the pack follows: what else that tells of, model.xml, and 
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,15 +71,12 @@ def restate(
     if not count:
         pack.write_objects(read, entries, xml, force=force)
         return Restated(changed, 0)
-    beside = path.with_name(f"{path.stem}.restated{path.suffix}")
-    try:
-        pack.write_objects(read, entries, xml, keep_families=False, force=True, out=beside)
-        pipeline.augment(beside, count, seed=seed, out=path, workers=workers, progress=progress,
+    # In a folder of its own: whatever else lies beside the pack stays.
+    with tempfile.TemporaryDirectory(dir=path.resolve().parent, prefix=".restated") as folder:
+        twin = Path(folder) / path.name
+        pack.write_objects(read, entries, xml, keep_families=False, out=twin)
+        pipeline.augment(twin, count, seed=seed, out=path, workers=workers, progress=progress,
                          force=force)  # fmt: skip
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-        if beside.is_file():
-            beside.unlink()
     return Restated(changed, count)
 
 

@@ -118,7 +118,7 @@ def draw(asset: Asset, n: int, seed: int = 0, over: Spread | None = None) -> Sam
     scores = over.middle + over.width * normal
     share = np.clip(ndtr(scores), _EDGE, 1 - _EDGE)
     values = {
-        name: np.array([getattr(asset, name).quantile(float(q)) for q in column])
+        name: getattr(asset, name).quantiles(column)
         for name, column in zip(PROPERTIES, share.T, strict=True)
     }
     # The density of what is known where a draw lies, over the one that it came from.
