@@ -19,7 +19,7 @@ from cousins.distributions import (
     mixture,
 )
 from cousins.physics.form import Form, form
-from cousins.physics.mass import LEAST, Weighed, Weighing, published, reweighed, weighing
+from cousins.physics.mass import LEAST, Weighed, Weighing, called, published, reweighed, weighing
 from cousins.physics.materials import makes, materials, told
 from cousins.types import Asset
 
@@ -144,7 +144,7 @@ def _words(
         words += f"; a {category or label}"
         words += f" ({', '.join(rows)})" if rows else ""
         words += f", {confidence:.0%} sure" if confidence < 1 else ""
-        alike = [w for w in known if w.category == category and (category or w.label == label)]
+        alike = [w for w in known if called(w.category, w.label) == called(category, label)]
         words += f"; {len(alike)} called alike were weighed" if alike else ""
     return words + ("; its own mass" if weighed else "")
 

@@ -84,12 +84,12 @@ def weighing(
     """
     seen = [*(published() if table is None else table).values(), *known]
     shape, within = _shares(tuple(seen), len(seen) - len(known))
-    mine = _key(category, label)
+    mine = called(category, label)
     share = _possible(form) * _category(category, shape(form.group), within(mine))
     share = share / share.sum()
     mu, sigma, walls, shared = _guesses(form)
     # Of what was weighed elsewhere only what is called alike tells of this thing.
-    like = np.array([mine is not None and _key(w.category, w.label) == mine for w in seen], bool)
+    like = np.array([mine is not None and called(w.category, w.label) == mine for w in seen], bool)
     use = np.flatnonzero(like | (np.arange(len(seen)) >= len(seen) - len(known)))
     if len(use):
         others = [seen[int(i)] for i in use]
@@ -98,7 +98,7 @@ def weighing(
     return Weighing(share, mu, sigma, walls)
 
 
-def _key(category: str | None, label: str | None) -> tuple[str, str] | None:
+def called(category: str | None, label: str | None) -> tuple[str, str] | None:
     """What a thing is called: its category, or where it has none its words."""
     return ("category", category) if category else ("label", label) if label else None
 
@@ -148,7 +148,7 @@ def _made(
     within: Callable[[tuple[str, str] | None], Array | None],
 ) -> Array:
     """(k,) how a thing whose mass is known is made."""
-    counts = within(_key(weighed.category, weighed.label))
+    counts = within(called(weighed.category, weighed.label))
     return _normal(_category(weighed.category, shape(weighed.form.group), counts) * _fits(weighed))
 
 
@@ -156,14 +156,15 @@ def _made(
 def _shares(
     seen: tuple[Weighed, ...], rows: int
 ) -> tuple[Callable[[str], Array], Callable[[tuple[str, str] | None], Array | None]]:
-    """Functions that give the shares (k,) of a shape's group, and what was counted (k,) of a
-    `_key`, None of one of which nothing was seen. What a scene holds tells of its labels alone."""
+    """Functions that give the shares (k,) of a shape's group, and what was counted (k,) of what is
+    `called` alike, None of that of which nothing was seen. What a scene holds tells of its labels
+    alone."""
     first = np.zeros(len(makes()))
     first[: common()] = 1 / common()
 
     groups = [w.form.group for w in seen]
     possible = {w.form.group: _possible(w.form) for w in seen}
-    keys = [_key(w.category, w.label) for w in seen]
+    keys = [called(w.category, w.label) for w in seen]
     shapes = {g: _normal(first * p) for g, p in possible.items()}
     counts: dict[tuple[str, str], Array] = {}
     fits = [_fits(w) for w in seen]
@@ -202,7 +203,7 @@ def _drawn(
     theirs = np.array([_guesses(w.form) for w in others])  # (n, 4, k)
     error = np.array([w.error for w in others])
     logs = np.log([w.mass for w in others])
-    keys = [_key(w.category, w.label) for w in others]
+    keys = [called(w.category, w.label) for w in others]
     alike = np.array([[a is not None and a == b for b in keys] for a in keys])
     drawn_mu, drawn_sigma = mu.copy(), sigma.copy()
     for k in range(len(mu)):
