@@ -14,9 +14,9 @@ from cousins.calibration.likelihood import errors, seek
 from cousins.calibration.log import Push, read_logs
 from cousins.calibration.simulate import Pusher, Stage, stage, usual
 from cousins.calibration.tell import Tells, tell
-from cousins.calibration.trial import NeverTouchedError, Trial, trial
+from cousins.calibration.trial import NeverMovedError, NeverTouchedError, Trial, trial
 from cousins.distributions import Distribution
-from cousins.errors import CaptureError, UsageError
+from cousins.errors import CaptureError, CousinsError, UsageError
 from cousins.pack_mjcf import model_files
 from cousins.progress import Progress, silent
 from cousins.schema import ObjectEntry
@@ -135,13 +135,13 @@ def from_pushes(
             raise UsageError(f"no push {name!r} to hold out; pushes: {', '.join(known)}")
     xml, files = model_files(scene.tree, "model.xml")
     done: dict[str, Calibrated] = {}
-    untouched: list[NeverTouchedError] = []
+    untouched: list[CousinsError] = []
     for k, name in enumerate(names or logged):
         on = stage(xml, files, name, pusher)
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k,)))
         try:
             trials, notes = _trials(on, entries, pushes, name)
-        except NeverTouchedError as error:
+        except (NeverTouchedError, NeverMovedError) as error:
             if names:
                 raise
             untouched.append(error)
@@ -163,7 +163,7 @@ def _trials(
         others = {n: np.median(t.pose[:5], axis=0) for n, t in push.tracks.items() if n != name}
         try:
             trials.append(trial(on, push, others))
-        except NeverTouchedError as error:
+        except (NeverTouchedError, NeverMovedError) as error:
             missed = missed or error
             notes.append(f"{push.name} left out: {error}")
     if not trials:

@@ -9,6 +9,7 @@ inference for noisy nonlinear ecological dynamic systems") with a regression for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +23,9 @@ from cousins.types import Array
 CLOCK = 0.01  # s to which the clocks' offset is known once it was sought
 UNLIKE = 30.0  # times the mean square of the better quarter: what came out another way
 TAILS = 8.0  # degrees of freedom of what scatters about an emulator
-DIRECTIONS = 24  # of residuals in which simulations differ, at most; the rest is noise alone
+DIRECTIONS = 12  # of residuals in which simulations differ, at most; the rest is noise alone
 MOST = 700  # guesses that one is fitted to: the heaviest
+TRUSTED = 4.0  # standard deviations of its guesses within which an emulator holds
 STRENGTH = 4.0  # residuals that the log's own jitter counts as, against those that are seen
 
 
@@ -64,10 +66,14 @@ class Emulator:
 
     def __call__(self, u: Array) -> Array:
         """(n,) log likelihoods of u (n, d), but for a constant."""
-        z = _terms((u - self.centre) / self.scale) @ self.coefficients
+        x = (u - self.centre) / self.scale
+        z = _terms(x) @ self.coefficients
         square = np.einsum("ni,ij,nj->n", z, self.precision, z)
         # A t: chatter has outliers, and what no properties explain must not be sharp.
         told = -0.5 * (TAILS + z.shape[1]) * np.log1p(square / TAILS)
+        # Where there was nothing to fit it knows nothing; held there, it would call all of the
+        # prior's width as likely as its own rim.
+        told -= 0.5 * (np.maximum(np.abs(x) - TRUSTED, 0) ** 2).sum(1)
         if self.agree is None:
             return told
         like, unlike = (group.log(u) for group in self.agree)
@@ -101,6 +107,7 @@ def emulator(
     # A little ridge, for terms that the guesses cannot tell apart.
     normal = (terms * weight[:, None]).T @ terms + 1e-6 * np.eye(terms.shape[1])
     noise, times, fitted, scattered = {}, {}, [], []
+    sizes = [r[0].size for r in kinds.values()]
     for kind, r in kinds.items():
         flat = r.reshape(len(r), -1)
         b = np.asarray(np.linalg.solve(normal, (terms * weight[:, None]).T @ flat), float)
@@ -116,8 +123,10 @@ def emulator(
         scattered.append(scatter / unit)
     b, scatter = np.hstack(fitted), np.hstack(scattered)
     lag = _lag(trial, period, traces, weight, offset, noise, times) if clocks else 0 * b[:1]
-    # Only directions in which simulations differ tell anything.
-    axes = _axes(np.vstack([scatter, (terms[:, 1:] @ b[1:]) * root, lag * CLOCK]), 0.05)
+    # Only directions in which simulations differ tell anything. Each kind has its own, or places
+    # that chatter would crowd out the forces.
+    rows = np.vstack([scatter, (terms[:, 1:] @ b[1:]) * root, lag * CLOCK])
+    axes = _block_diagonal([_axes(part, 0.05) for part in np.split(rows, np.cumsum(sizes)[:-1], 1)])
     b, line = b @ axes.T, (lag @ axes.T)[0]
     covariance = np.eye(len(axes)) + axes @ (scatter.T @ scatter) @ axes.T
     wide = covariance + (CLOCK**2 if clocks else 0.0) * np.outer(line, line)
@@ -127,6 +136,9 @@ def emulator(
         solved = np.linalg.solve(covariance, line)
         gone = -float(at @ solved) / (float(line @ solved) + 1 / CLOCK**2)
     odd = float(at @ precision @ at) / len(axes)
+    # What even the best guess does not explain makes the push tell that much less (Birge 1932,
+    # "The calculation of errors by the method of least squares").
+    precision = precision / max(1.0, odd)
     return Emulator(centre, scale, b, precision, agree, offset + gone, noise, times, odd)
 
 
@@ -159,6 +171,12 @@ def _axes(rows: Array, least: float) -> Array:
     return axes.T[::-1][:keep]
 
 
+def _block_diagonal(blocks: Sequence[Array]) -> Array:
+    from scipy.linalg import block_diag
+
+    return np.asarray(block_diag(*blocks), float)
+
+
 def _best(terms: Array, b: Array, precision: Array | None = None) -> Array:
     """The emulated residuals of the guess that has the least."""
     emulated = terms @ b
@@ -185,6 +203,6 @@ def _terms(x: Array) -> Array:
     """(n, 1 + d + d (d + 1) / 2) of a quadratic, each of about unit size."""
     n, d = x.shape
     # Held beyond where there was anything to fit: a quadratic would turn back there.
-    x = np.clip(x, -4, 4)
+    x = np.clip(x, -TRUSTED, TRUSTED)
     i, j = np.triu_indices(d)
     return np.hstack([np.ones((n, 1)), x, x[:, i] * x[:, j]])

@@ -25,13 +25,13 @@ from cousins.types import Array
 
 NAMES = ("mass", "friction", "damping", "grip")
 FREEDOM = 5.0  # of the t that guesses are drawn from: tails fatter than any posterior's
-ROUGH, LEAST, FINE = 4, 3, 6  # rough rounds; emulated ones, at least and at most
+ROUGH, LEAST, FINE = 2, 3, 6  # rough rounds; emulated ones, at least and at most
 ENOUGH = 30.0  # even guesses that a rough round's must be worth, or an eighth of the round
 SETTLED = 0.5  # of a nat: emulators are made anew while their posterior shrinks by more
 WIDER = 1.5  # than the posterior: guesses for the next emulator
 DRAWS = 8000  # from the emulated posterior
-# To which mass and friction are right at best: a contact model is not the world, and a log of 100
-# rows a second does not hold how a quick push let go. Measured against finer simulations.
+# To which properties are right at best: a contact model is not the world, and a log of 100 rows a
+# second does not hold how a quick push let go. Measured against finer simulations.
 MODEL = 0.03
 
 
@@ -177,7 +177,7 @@ def infer(
         before = size
     progress("calibrate", total, total)
     alive = np.all([t.alive for t in pool.traces], axis=0)
-    u[:, :2] += rng.normal(0, MODEL, (len(u), 2)) / np.maximum(belief.sigma[:2], MODEL)
+    u += rng.normal(0, MODEL, u.shape) / np.maximum(belief.sigma, MODEL)
     return Posterior(
         belief, u, weight, tuple(offsets), tuple(e.noise for e in made),
         tuple(e.times for e in made), tuple(e.odd for e in made), len(alive), int((~alive).sum()),
@@ -239,12 +239,13 @@ def _posterior(
     for _ in range(3):
         u = source.draw(rng, DRAWS)
         told = np.sum([e(u) for e in made], axis=0)
-        weight = _tempered(told, prior.log(u) - source.log(u), 100.0)
+        # All of it tempered: of the prior over a narrow source alone, its far tails would be left.
+        weight = _tempered(told + prior.log(u) - source.log(u), 0.0, 100.0)
         source = _Normal(0, weight @ u, _covariance(u, weight, 1.2))
     return u, weight
 
 
-def _tempered(score: Array, known: Array, enough: float) -> Array:
+def _tempered(score: Array, known: Array | float, enough: float) -> Array:
     """Weights (n,) with the largest share (0..1) of `score` with which the draws are worth `enough`
     even ones."""
     sound = np.isfinite(score)

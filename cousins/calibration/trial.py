@@ -30,6 +30,10 @@ class NeverTouchedError(UsageError):
     """The pusher does not reach the object in this push."""
 
 
+class NeverMovedError(CaptureError):
+    """The object stays where it is in this push."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """A push of one object. Times count from the path's first record.
@@ -141,7 +145,7 @@ def _moving(where: str, time: Array, pose: Array, noise: tuple[float, float]) ->
         away |= tilt > max(LEAST_TURN, 5 * noise[1])
         ends.append(away[:-1] & away[1:])  # one row alone is an outlier
     if not ends[0].any():
-        raise CaptureError(f"{where} does not move in {time[-1] - time[0]:.1f} s")
+        raise NeverMovedError(f"{where} does not move in {time[-1] - time[0]:.1f} s")
     first = int(np.argmax(ends[0]))
     last = len(time) - 1 - int(np.argmax(ends[1][::-1])) if ends[1].any() else first
     return first, max(first, last)
