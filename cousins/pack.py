@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from cousins import archive
+from cousins.bank import Family
 from cousins.errors import PackError
 from cousins.pack_check import check
 from cousins.pack_mjcf import MAX_ASSET, MAX_XML, model_files
@@ -35,6 +38,7 @@ from cousins.pack_reader import (
 )
 from cousins.scene import build, mesh_files
 from cousins.schema import (
+    Augmented,
     BackgroundEntry,
     CaptureSource,
     CousinEntry,
@@ -46,9 +50,10 @@ from cousins.schema import (
     support_entry,
     surroundings_entry,
 )
-from cousins.types import Family, Scene
+from cousins.types import Scene
 
 __all__ = [
+    "Augmented",
     "CaptureSource",
     "Manifest",
     "Pack",
@@ -99,18 +104,27 @@ def write(
         "manifest.json": _json(manifest),
         **_scene_files(path, scene, files, quality),
     }
-    _add_families(path, members, {f"assets/{k}": v for k, v in files.items()}, families)
-    # Last, since MjSpec.from_zip opens the last XML of an archive.
-    members["model.xml"] = xml.encode()
-    archive.replace(Path(path), members)
+    held = {f"assets/{k}": v for k, v in files.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        _add_families(path, members, held, families, Path(folder))
+        # Last, since MjSpec.from_zip opens the last XML of an archive.
+        members["model.xml"] = xml.encode()
+        archive.replace(Path(path), members)
 
 
 def write_families(
-    path: Path, families: Sequence[Family], out: Path | None = None, force: bool = False
+    path: Path,
+    families: Iterable[Family],
+    out: Path | None = None,
+    force: bool = False,
+    scratch: Path | None = None,
+    record: Callable[[], Augmented] | None = None,
 ) -> None:
     """Give an existing pack these families in place of those it has, in one step.
 
-    out: write a new pack there instead, which holds the twin too; the old one stays as it is.
+    Families are taken one at a time, and wait in `scratch`, a folder, so that memory does not grow
+    with their number. record: asked when all are taken, goes into manifest.json. out: write a new pack there instead, which holds the twin too; the old one
+    stays as it is.
     Raises PackError where the pack cannot be read, or the output cannot be written.
     """
     pack = read(path)
@@ -123,13 +137,13 @@ def write_families(
     }
     twin = twin_assets(pack)
     members.update({name: source(name, MAX_ASSET) for name in sorted(twin)})
-    held = {
-        name: pack.tree.read(name, MAX_ASSET)
-        for name in {f"assets/{n}" for family in families for n in family.files} & twin
-    }
-    _add_families(target, members, held, families)
-    members["model.xml"] = source("model.xml", MAX_XML)
-    archive.replace(target, members)
+    held = {name: pack.tree.read(name, MAX_ASSET) for name in twin}
+    with tempfile.TemporaryDirectory() as folder:
+        _add_families(target, members, held, families, scratch or Path(folder))
+        made = record() if record else None
+        members["manifest.json"] = _json(pack.manifest.model_copy(update={"augmented": made}))
+        members["model.xml"] = source("model.xml", MAX_XML)
+        archive.replace(target, members)
 
 
 def write_objects(
@@ -239,7 +253,8 @@ def _add_families(
     path: Path,
     members: dict[str, bytes | Path],
     held: dict[str, bytes],
-    families: Sequence[Family],
+    families: Iterable[Family],
+    scratch: Path,
 ) -> None:
     for k, family in enumerate(families):
         for name, data in family.files.items():
@@ -249,9 +264,20 @@ def _add_families(
             members.setdefault(member, data)
         folder = f"families/{k}"
         members[f"{folder}/model.xml"] = _from_family_folder(family.xml).encode()
-        members[f"{folder}/cousins.npz"] = _npz(path, family)
+        if family.bank is not None:
+            members[f"{folder}/bank.npz"] = _npz(path, family.bank.arrays())
+        for name, array in family.arrays.items():
+            if len(array) != len(family):
+                raise PackError(f"{path}: {name} has {len(array)} rows for {len(family)} cousins")
         lines = [CousinEntry.of(c).model_dump_json() for c in family.cousins]
-        members[f"{folder}/cousins.jsonl"] = "".join(f"{line}\n" for line in lines).encode()
+        for name, data in (
+            ("cousins.npz", _npz(path, family.arrays)),
+            ("cousins.jsonl", "".join(f"{line}\n" for line in lines).encode()),
+        ):
+            scratch.mkdir(parents=True, exist_ok=True)
+            waits = scratch / f"family-{k}-{name}"
+            waits.write_bytes(data)
+            members[f"{folder}/{name}"] = waits
 
 
 def _from_family_folder(xml: str) -> str:
@@ -262,15 +288,13 @@ def _from_family_folder(xml: str) -> str:
     return ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _npz(path: Path, family: Family) -> bytes:
-    for name, array in family.arrays.items():
-        if len(array) != len(family):
-            raise PackError(f"{path}: {name} has {len(array)} rows for {len(family)} cousins")
+def _npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    for name, array in arrays.items():
         if array.dtype.kind not in "fiub":
             raise PackError(f"{path}: {name} holds {array.dtype}, a pack holds numbers")
     out = io.BytesIO()
-    arrays: dict[str, Any] = dict(family.arrays)
-    np.savez_compressed(out, **arrays)
+    every: dict[str, Any] = dict(arrays)
+    np.savez_compressed(out, **every)
     if out.tell() > MAX_ARRAYS:
         raise PackError(f"{path}: a family above {MAX_ARRAYS:,} bytes: make several smaller ones")
     return out.getvalue()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
 import mujoco
 import numpy as np
 
+from cousins.bank import Family
 from cousins.contact import LIMIT, restitution
 from cousins.distributions import STAND_IN
 from cousins.errors import PackError
@@ -23,10 +24,11 @@ from cousins.pack_reader import (
 )
 from cousins.polygons import signed_area
 from cousins.schema import ObjectEntry
-from cousins.types import Array, Asset, Family, Mesh
+from cousins.types import Array, Asset, Mesh
 
 UNIT = 1e-4  # how far from one a quaternion's length may be
 LENGTH = 1e-3  # m by which a stated size may differ from its mesh's
+_PIECE = 500  # cousins whose fields are looked at together, to bound memory
 SHARE = 0.02  # share by which a stated volume or mass may differ from what it stands for
 
 
@@ -186,7 +188,9 @@ def _twin(pack: Pack, model: mujoco.MjModel) -> Iterator[str]:
                 yield f"the bounce of {entry.name} is not the mode of restitution in objects.json"
 
 
-def _bodies(pack: Pack, model: mujoco.MjModel) -> Iterator[str]:
+def _bodies(
+    pack: Pack, model: mujoco.MjModel, distractors: Set[str] = frozenset()
+) -> Iterator[str]:
     objects = {o.name for o in pack.objects}
     free = {
         model.body(model.jnt_bodyid[j]).name
@@ -194,11 +198,13 @@ def _bodies(pack: Pack, model: mujoco.MjModel) -> Iterator[str]:
         if model.jnt_type[j] == mujoco.mjtJoint.mjJNT_FREE
     }
     yield from (f"no free body for the object {n}" for n in sorted(objects - free))
-    yield from (f"the free body {n} is no object" for n in sorted(free - objects))
+    yield from (f"the free body {n} is no object" for n in sorted(free - objects - distractors))
 
 
 def _family(pack: Pack, model: mujoco.MjModel, family: Family) -> Iterator[str]:
-    yield from _bodies(pack, model)
+    bank = family.bank
+    extra = () if bank is None else bank.body[len(pack.objects) :]
+    yield from _bodies(pack, model, {model.body(int(body)).name for body in extra})
     if not len(family):
         yield "cousins.jsonl is empty"
         return
@@ -209,8 +215,22 @@ def _family(pack: Pack, model: mujoco.MjModel, family: Family) -> Iterator[str]:
         yield f"{len(failed)} cousins whose certificate failed, the first {failed[0]}"
     if "qpos" not in family.arrays:
         yield "cousins.npz has no qpos"
+        return
+    if family.bank is not None:
+        for name, value in family.bank.defaults.items():
+            if value.shape != getattr(getattr(model, name, None), "shape", None):
+                yield f"bank.npz: default_{name} does not fit the model"
+                return
     shapes = {"qpos": (model.nq,)}
-    for name, array in family.arrays.items():
+    for start in range(0, len(family), _PIECE):
+        rows = range(start, min(start + _PIECE, len(family)))
+        yield from _fields(model, family.fields(rows), shapes)
+
+
+def _fields(
+    model: mujoco.MjModel, fields: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]
+) -> Iterator[str]:
+    for name, array in fields.items():
         shape = shapes.get(name) or getattr(getattr(model, name, None), "shape", None)
         if array.shape[1:] != shape:
             yield f"{name} has shape {array.shape[1:]} a cousin, the model {shape}"

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from cousins.archive import Tree, open_tree
+from cousins.bank import DRAWN, EXTRAS, Bank, Family
 from cousins.errors import PackError, UsageError
 from cousins.mesh import parse_obj
 from cousins.pack_mjcf import MAX_ASSET, check_png, compile_safe, model_files
@@ -36,7 +37,7 @@ from cousins.schema import (
     support_of,
     wall_of,
 )
-from cousins.types import Cousin, Family, Mesh, Scene
+from cousins.types import Cousin, Mesh, Scene
 
 REQUIRED = ("model.xml", "manifest.json", "objects.json", "supports.json", "quality.json")
 FILES = (*REQUIRED, "surroundings.json")
@@ -206,15 +207,12 @@ def load_model(pack: Pack) -> mujoco.MjModel:
 def numbered(pack: Pack) -> list[tuple[int, int, int, Cousin]]:
     """Every cousin of the pack: its number, its family, its row in that, and its entry.
 
-    A number is the cousin's index in its family, after the numbers of the families before. An
-    index that never passed its certificate keeps its number, so that numbers are stable.
+    A number is the cousin's index. One that never passed its certificate keeps its number, so that
+    numbers are stable.
     """
-    out, first = [], 0
-    for k in pack.families:
-        cousins = load_index(pack, k)
-        out += [(first + c.index, k, row, c) for row, c in enumerate(cousins)]
-        first += 1 + max((c.index for c in cousins), default=-1)
-    return out
+    found = [(c.index, k, row, c) for k in pack.families
+             for row, c in enumerate(load_index(pack, k))]  # fmt: skip
+    return sorted(found, key=lambda entry: entry[:3])
 
 
 def locate(pack: Pack, number: int) -> tuple[int, int]:
@@ -234,8 +232,8 @@ def locate(pack: Pack, number: int) -> tuple[int, int]:
 def load_family(pack: Pack, k: int) -> Family:
     """Family k: its union model, files, arrays and index.
 
-    Every array is named as an MjModel field (or qpos), has one row a cousin, holds finite
-    numbers, and points at no geometry that the model lacks. Raises PackError.
+    Every array is one that `cousins.bank.rows` knows or is named as an MjModel field, has one row a
+    cousin, holds finite numbers, and points at nothing that bank and model lack. Raises PackError.
     """
     cousins = load_index(pack, k)
     folder = f"families/{k}"
@@ -251,13 +249,31 @@ def load_family(pack: Pack, k: int) -> Family:
         "geom_priority": (-(2**31), 2**31 - 1),
         "geom_group": (0, 5),
     }
+    bank = None
+    if f"{folder}/bank.npz" in pack.tree:
+        bank = _bank(pack.tree, f"{folder}/bank.npz", limits)
+        limits |= {"texture": (0, len(bank.material) - 1)}
     where = f"{pack.path}: {folder}/cousins.npz"
     for name, array in arrays.items():
-        _check_array(where, name, array, len(cousins), limits)
+        _check_array(where, name, array, len(cousins), limits, bank)
     for compiler in root.iter("compiler"):
         compiler.set("meshdir", "assets")
         compiler.set("texturedir", "assets")
-    return Family(ET.tostring(root, encoding="unicode") + "\n", files, arrays, cousins)
+    return Family(ET.tostring(root, encoding="unicode") + "\n", files, arrays, cousins, bank)
+
+
+def _bank(tree: Tree, name: str, limits: Mapping[str, tuple[int, int]]) -> Bank:
+    """A family's bank, of which all parts fit together and point at what its model has."""
+    where = f"{tree.path}: {name}"
+    arrays = _arrays(tree, name)
+    try:
+        bank = Bank.of(arrays)
+    except KeyError as error:
+        raise PackError(f"{where}: holds no {error}: augment anew") from None
+    wrong = bank.problems(limits["geom_dataid"][1], limits["geom_matid"][1])
+    if wrong:
+        raise PackError(f"{where}: {wrong}: augment anew")
+    return bank
 
 
 def load_index(pack: Pack, k: int) -> tuple[Cousin, ...]:
@@ -320,11 +336,21 @@ def _check_array(
     array: NDArray[Any],
     rows: int,
     limits: Mapping[str, tuple[int, int]],
+    bank: Bank | None,
 ) -> None:
     if array.ndim == 0 or len(array) != rows:
         raise PackError(f"{where}: {name} has shape {array.shape}, the index has {rows} cousins")
+    if bank is not None and name in bank.widths:
+        if array.shape[1:] != bank.widths[name]:
+            raise PackError(
+                f"{where}: {name} has shape {array.shape[1:]} a cousin, its bank {bank.widths[name]}"
+            )
+        if name == "shape":
+            if array.dtype.kind not in "iu" or not ((array >= 0) & (array < bank.shapes)).all():
+                raise PackError(f"{where}: shape points at what the bank does not hold")
+            return
     if array.dtype.kind == "f":
-        if name != "qpos" and not _FIELDS.fullmatch(name):
+        if name not in ("qpos", *DRAWN, *EXTRAS) and not _FIELDS.fullmatch(name):
             raise PackError(f"{where}: {name} is no field in which cousins differ")
         if not np.isfinite(array).all():
             raise PackError(f"{where}: {name} holds numbers that are not finite: augment anew")

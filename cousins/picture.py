@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cousins.archive import write_file
+from cousins.bank import Family
 from cousins.errors import PackError, UsageError
 from cousins.gl import renderer
 from cousins.mesh import quaternion_from_matrix
 from cousins.pack import Pack, load_family, load_model, locate, numbered
 from cousins.pack_mjcf import compile_safe
 from cousins.progress import Progress, silent
-from cousins.types import Array, Cousin, Family, Intrinsics
+from cousins.types import Array, Cousin, Intrinsics
 
 Image = NDArray[np.uint8]
 CAMERA = "overview"
@@ -59,7 +60,7 @@ def cousin_model(pack: Pack, number: int) -> tuple[mujoco.MjModel, mujoco.MjData
     family = load_family(pack, k)
     model = _union(pack, k, family)
     data = mujoco.MjData(model)
-    set_cousin(model, data, family.arrays, row)
+    set_cousin(model, data, family.fields([row]), 0)
     return model, data
 
 
@@ -74,12 +75,12 @@ def twin_model(pack: Pack) -> tuple[mujoco.MjModel, mujoco.MjData]:
 def _union(pack: Pack, k: int, family: Family) -> mujoco.MjModel:
     where = f"{pack.path}: families/{k}/model.xml"
     model = compile_safe(where, family.xml, family.files)
-    for name, values in family.arrays.items():
+    if "qpos" not in family.arrays:
+        raise PackError(f"{where}: cousins.npz has no qpos: augment anew")
+    for name, values in family.fields([0]).items() if len(family) else ():
         shape = (model.nq,) if name == "qpos" else getattr(getattr(model, name, None), "shape", ())
         if values.shape[1:] != shape:
             raise PackError(f"{where}: {name} of cousins.npz has another shape: augment anew")
-    if "qpos" not in family.arrays:
-        raise PackError(f"{where}: cousins.npz has no qpos: augment anew")
     return model
 
 
@@ -204,7 +205,7 @@ def _family_tiles(
     data = mujoco.MjData(model)
     with _painter(model, size) as paint:
         for row in rows:
-            set_cousin(model, data, family.arrays, row)
+            set_cousin(model, data, family.fields([row]), 0)
             yield row, paint(data, camera)
 
 

@@ -7,13 +7,14 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from cousins import __version__, assembly, pack, scanning
+from cousins.bank import Family
 from cousins.cache import Cache
 from cousins.capture import Lens, open_capture
 from cousins.errors import CaptureError, PackError, PartlyFailedError, ScanError, UsageError
@@ -24,25 +25,30 @@ from cousins.photos import capture as photo_capture
 from cousins.progress import Progress, silent
 from cousins.segment.world import World
 from cousins.settle import Settled, lift, steady
-from cousins.types import Capture, Family, Photos, Scene
-from cousins.variation.family import Chunk, chunk, joined, worst
-from cousins.variation.sampling import Settings, Source, source
+from cousins.types import Capture, Photos, Scene
+from cousins.library import Household, Library
+from cousins.variation.axes import Settings
+from cousins.variation.family import HOPELESS, Chunk, chunk, joined
+from cousins.variation.sampling import Sources, axes, sources
 from cousins.variation.store import Store, store
 
 CHUNK = 256  # cousins that are stepped together, and kept if the run is cut short
 FAMILY = 10_000  # cousins that share one file of arrays
+DRAWN_THINGS = Household()
 PICTURES = "pictures"  # below the folder of finished stages: what making depth of pictures leaves
 
 
 @dataclass(frozen=True)
 class AugmentReport:
     """What `augment` did. cousins: how many the pack now holds; rejected: draws that failed their
-    certificate, and why: counts by reason, of which a draw may have several. bytes: what the
-    cousins take beyond the meshes; bank_bytes: what the meshes take."""
+    certificate, and why: counts by reason, of which a draw may have several. shapes_rejected: the
+    same of shapes that did not get into the bank. bytes: what the cousins take beyond the meshes;
+    bank_bytes: what the meshes take."""
 
     cousins: int
     rejected: int
     rejected_by_reason: dict[str, int]
+    shapes_rejected: dict[str, int]
     seconds: float
     families: int
     bytes: int
@@ -58,15 +64,17 @@ def augment(
     workers: int | None = None,
     progress: Progress = silent,
     settings: Settings | None = None,
+    library: Library = DRAWN_THINGS,
     force: bool = False,
 ) -> AugmentReport:
     """Give a pack `n` cousins in place of those it has; into `out`, if given, the twin as well.
 
-    The same pack, seed and settings give the same cousins, however many `workers` (threads; all
-    CPUs by default) there are and however often the run was cut short. Finished chunks wait
-    beside the output in <output>.partial until it is written. Raises UsageError for a request
-    that makes no sense, PackError for a bad pack or output, ScanError if no cousin passes its
-    certificate, and PartlyFailedError, once the rest is written, if some never did.
+    The same pack, seed, settings and library give the same cousins, however many `workers`
+    (threads; all CPUs by default) there are and however often the run was cut short. Finished
+    chunks wait beside the output in <output>.partial until it is written, and memory does not grow
+    with `n`. Raises UsageError for a request that makes no sense, PackError for a bad pack or
+    output, ScanError if no cousin passes its certificate, and PartlyFailedError, once the rest is
+    written, if some never did.
     """
     if n < 1 or seed < 0 or (workers is not None and workers < 1):
         raise UsageError("ask for at least 1 cousin, with a seed of 0 or more and 1 worker or more")
@@ -74,27 +82,23 @@ def augment(
     read = pack.read(Path(pack_path))
     target = Path(out) if out is not None else read.path
     pack.ensure_writable(target, force)
-    drawn_from = _source(read, seed, settings)
+    drawn_from = _sources(read, seed, settings or Settings(), library)
     kept = store(target, drawn_from, _twin(read))
-    parts = _chunks(target, drawn_from, n, workers or os.cpu_count() or 1, kept, progress)
-    families = [
-        joined(replace(drawn_from, family=k), members)
-        for k, members in parts.items()
-        if any(part.cousins for part in members)
-    ]
-    pack.write_families(read.path, families, out=out, force=force)
+    count = _Count()
+    families = _families(target, drawn_from, n, workers or os.cpu_count() or 1, kept, count,
+                         progress)  # fmt: skip
+    pack.write_families(read.path, families, out=out, force=force, scratch=kept.folder,
+                        record=lambda: _augmented(n, drawn_from, count))  # fmt: skip
     kept.remove()
-    chunks = [part for members in parts.values() for part in members]
-    missing = sum(len(part.missing) for part in chunks)
-    if missing:
+    if count.missing:
         raise PartlyFailedError(
-            f"{target}: {missing} of {n} cousins never passed their certificate and are left out: "
-            f"{worst(chunks)}: use the others, or scan the scene anew"
+            f"{target}: {count.missing} of {n} cousins never passed their certificate and are left "
+            f"out: {count.worst()}: use the others, or scan the scene anew"
         )
-    return _report(target, families, chunks, time.monotonic() - began)
+    return _report(target, drawn_from, count, time.monotonic() - began)
 
 
-def _source(read: pack.Pack, seed: int, settings: Settings | None) -> Source:
+def _sources(read: pack.Pack, seed: int, settings: Settings, library: Library) -> Sources:
     if not read.manifest.metric:
         raise PackError(
             f"{read.path}: has no scale, so no mass is known and cousins would be guesses: scan it "
@@ -106,7 +110,7 @@ def _source(read: pack.Pack, seed: int, settings: Settings | None) -> Source:
     names = pack.twin_assets(read)
     held = {name.removeprefix("assets/"): read.tree.read(name, MAX_ASSET) for name in names}
     try:
-        return source(scene, seed, settings, held)
+        return sources(scene, seed, settings, library, held)
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise PackError(f"{read.path}: MuJoCo refuses its cousins: {reason}") from None
@@ -117,54 +121,104 @@ def _twin(read: pack.Pack) -> bytes:
     return "\n".join(model.model_dump_json() for model in models).encode()
 
 
-def _chunks(
-    target: Path, drawn_from: Source, n: int, workers: int, kept: Store, progress: Progress
-) -> dict[int, list[Chunk]]:
-    done, out = 0, {}
-    for k, first in enumerate(range(0, n, FAMILY)):
-        for start in range(0, min(FAMILY, n - first), CHUNK):
-            indices = range(start, min(start + CHUNK, FAMILY, n - first))
-            name = f"{k}-{indices.start}-{indices.stop}"
-            part = kept.load(name)
-            if part is None:
-                part = chunk(
-                    replace(drawn_from, family=k),
-                    indices,
-                    workers,
-                    lambda passed, before=done: progress("cousins", before + passed, n),
-                )
-                kept.save(name, part)
-            out.setdefault(k, []).append(part)
-            done += len(indices)
-            progress("cousins", done, n)
-            if not any(p.cousins for members in out.values() for p in members):
-                kept.remove()
-                raise ScanError(
-                    f"{target}: no cousin passed its certificate in {part.rejected} draws: "
-                    f"{worst([part])}: look at these objects with `cousins view`"
-                )
-    return out
+@dataclass
+class _Count:
+    """What came of a run so far."""
+
+    cousins: int = 0
+    families: int = 0
+    rejected: int = 0
+    missing: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    places: Counter[str] = field(default_factory=Counter)
+
+    def add(self, part: Chunk) -> None:
+        self.cousins += len(part.cousins)
+        self.rejected += part.rejected
+        self.missing += len(part.missing)
+        self.faults.update(part.faults)
+        self.places.update(part.places)
+
+    def worst(self) -> str:
+        """The faults that reject most, with their counts, in words."""
+        return "; ".join(f"{why} ({times} times)" for why, times in self.faults.most_common(3))
+
+
+def _families(
+    target: Path, drawn_from: Sources, n: int, workers: int, kept: Store, count: _Count,
+    progress: Progress,
+) -> Iterator[Family]:  # fmt: skip
+    """The run's families, one at a time. Whatever its number of distractors is, a cousin's index
+    says its seed and its place in the pack."""
+    done = 0
+    for first in range(0, n, FAMILY):
+        block = range(first, min(first + FAMILY, n))
+        of = np.array([drawn_from.family(index) for index in block])
+        for source in drawn_from.each:
+            indices = (first + np.flatnonzero(of == source.family)).tolist()
+            members = []
+            for start in range(0, len(indices), CHUNK):
+                mine = indices[start : start + CHUNK]
+                name = f"{source.family}-{mine[0]}-{mine[-1]}-{len(mine)}"
+                part = kept.load(name)
+                if part is None:
+                    part = chunk(source, mine, workers,
+                                 lambda passed, before=done: progress("cousins", before + passed, n)
+                                 )  # fmt: skip
+                    kept.save(name, part)
+                members.append(part)
+                count.add(part)
+                done += len(mine)
+                progress("cousins", done, n)
+                if not count.cousins and done >= min(HOPELESS, n):
+                    kept.remove()
+                    raise ScanError(
+                        f"{target}: no cousin passed its certificate in {count.rejected} draws: "
+                        f"{count.worst()}: look at these objects with `cousins view`"
+                    )
+            if any(part.cousins for part in members):
+                count.families += 1
+                yield joined(source, members)
+
+
+def _augmented(n: int, drawn_from: Sources, count: _Count) -> pack.Augmented:
+    """What the manifest says of the run: nothing that another run of it would say otherwise."""
+    of = drawn_from.settings
+    return pack.Augmented(
+        cousins=n, seed=drawn_from.seed, shapes=of.shapes, swaps=of.swaps,
+        axes={axis.name: of.strength(axis.name) for axis in axes()},
+        distractors=of.distractors, distances=of.distances, library=drawn_from.library,
+        rejected=count.rejected, rejected_by_reason=_by_reason(count.faults),
+        shapes_rejected=dict(drawn_from.rejected), places_rejected=dict(count.places),
+    )  # fmt: skip
+
+
+def _by_reason(faults: Mapping[str, int]) -> dict[str, int]:
+    reasons: Counter[str] = Counter()
+    for fault, times in faults.items():
+        reasons[fault.partition(": ")[2]] += times
+    return dict(reasons.most_common())
 
 
 def _report(
-    target: Path, families: Sequence[Family], chunks: Sequence[Chunk], seconds: float
+    target: Path, drawn_from: Sources, count: _Count, seconds: float
 ) -> AugmentReport:
-    reasons: Counter[str] = Counter()
-    for part in chunks:
-        for fault, times in part.faults.items():
-            reasons[fault.partition(": ")[2]] += times
     written = pack.read(target)
     sizes, twin = written.tree.sizes, pack.twin_assets(written)
     rows = re.compile(r"families/\d+/cousins\.")
     return AugmentReport(
-        cousins=sum(len(family) for family in families),
-        rejected=sum(part.rejected for part in chunks),
-        rejected_by_reason=dict(reasons.most_common()),
+        cousins=count.cousins,
+        rejected=count.rejected,
+        rejected_by_reason=_by_reason(count.faults),
+        shapes_rejected=dict(drawn_from.rejected),
         seconds=seconds,
-        families=len(families),
+        families=count.families,
         bytes=sum(size for name, size in sizes.items() if rows.match(name)),
         bank_bytes=sum(
-            size for name, size in sizes.items() if name.startswith("assets/") and name not in twin
+            size
+            for name, size in sizes.items()
+            if not rows.match(name) and name.startswith(("assets/", "families/"))
+            and name not in twin
         ),
     )
 

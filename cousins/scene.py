@@ -7,6 +7,8 @@ exported must step as it does in a batch.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 from xml.etree import ElementTree as ET
 
 import mujoco
@@ -15,7 +17,18 @@ import numpy as np
 from cousins.contact import IMPEDANCE, IMPRATIO, PLAIN, UNTOLD, settings
 from cousins.mesh import obj_text, png_bytes, principal, quaternion_from_matrix
 from cousins.polygons import signed_area
-from cousins.types import Array, Asset, Camera, Intrinsics, Mesh, Physical, Scene, Support, Wall
+from cousins.types import (
+    Array,
+    Asset,
+    Camera,
+    Intrinsics,
+    Mesh,
+    Physical,
+    Primitive,
+    Scene,
+    Support,
+    Wall,
+)
 
 # "Model tuning" in MuJoCo's documentation: settings for contacts that hold and do not creep.
 OPTION = {"timestep": "0.002", "integrator": "implicitfast", "cone": "elliptic"}
@@ -29,18 +42,47 @@ _VIEW = Intrinsics(640, 480, 580.0, 580.0, 319.5, 239.5)  # 45 degrees high
 MAX_HULL_VERTICES = 64  # what GPU engines take comfortably
 
 
+Kind = Literal["box", "cylinder", "sphere"]
+UNUSED = "unused_slot"  # the mesh of a slot that a shape leaves empty
+_SPECK = Mesh(
+    1e-4 * np.array([[1.0, 1, 1], [-1, -1, 1], [-1, 1, -1], [1, -1, -1]]),
+    np.array([[0, 1, 3], [0, 2, 1], [0, 3, 2], [1, 2, 3]], np.int32),
+)
+
+
+@dataclass(frozen=True)
+class Slots:
+    """The collision geoms of a body that stands for several shapes: one primitive of each kind,
+    then `parts` meshes."""
+
+    kinds: tuple[Kind, ...]
+    parts: int
+
+    def __len__(self) -> int:
+        return len(self.kinds) + self.parts
+
+
+def slots_of(shapes: Sequence[Asset]) -> Slots:
+    """What it takes to stand for any of these shapes."""
+    kinds = dict.fromkeys(s.primitive.kind for s in shapes if s.primitive)
+    return Slots(tuple(kinds), max(0, *(len(s.parts) for s in shapes if not s.primitive), 0))
+
+
 def build(
     scene: Scene,
     physical: Sequence[Physical] | None = None,
     bank: Sequence[Sequence[Asset]] = (),
     asset_root: str = "assets",
     model: str = "twin",
+    slots: Sequence[Slots] | None = None,
 ) -> tuple[str, dict[str, bytes]]:
     """The scene's XML, and the files under `asset_root` that it names.
 
     physical: one per asset; by default the modes.
     bank: for each asset further shapes of it, compiled into the model but used by no geom.
+    slots: the geoms that each asset gets; by default those that its own shape needs.
     """
+    slots = slots or [slots_of([asset]) for asset in scene.assets]
     physical = physical or [asset.physical for asset in scene.assets]
     files: dict[str, bytes] = {}
     root = ET.Element("mujoco", model=model)
@@ -63,8 +105,12 @@ def build(
         _support(world, assets, files, support, visible=scene.background is None)
     for wall in scene.walls:
         _wall(world, wall, visible=scene.background is None)
-    for asset, properties in zip(scene.assets, physical, strict=True):
-        _object(world, assets, files, asset, properties)
+    for asset, properties, own in zip(scene.assets, physical, slots, strict=True):
+        _object(world, assets, files, asset, properties, own)
+    if any(own != slots_of([asset]) for asset, own in zip(scene.assets, slots, strict=True)):
+        files[f"{UNUSED}.obj"] = obj_text(_SPECK).encode()
+        ET.SubElement(assets, "mesh", {"name": UNUSED, "class": "collision",
+                                       "file": f"{UNUSED}.obj"})  # fmt: skip
     for variants in bank:
         for asset in variants:
             _meshes(assets, files, asset)
@@ -259,6 +305,7 @@ def _object(
     files: dict[str, bytes],
     asset: Asset,
     physical: Physical,
+    slots: Slots,
 ) -> None:
     _meshes(assets, files, asset)
     body = ET.SubElement(world, "body", name=asset.name, pos=_numbers(asset.position),
@@ -270,16 +317,22 @@ def _object(
     _geom(body, f"{asset.name}_visual", "visual", type="mesh", mesh=asset.name,
           material=asset.name, rgba=_numbers(physical.rgba))  # fmt: skip
     contact = contact_attributes(physical)
-    if asset.primitive is None:
-        friction = _numbers([physical.friction, TORSIONAL, 1e-4])
-        for i in range(len(asset.parts)):
-            _geom(body, f"{asset.name}_c{i}", "collision", type="mesh", friction=friction,
-                  mesh=f"{asset.name}_c{i}", **contact)  # fmt: skip
-        return
-    primitive = asset.primitive
-    round_ = primitive.kind != "box"
-    rolling = ROLLING * primitive.size[0] if round_ else 1e-4
-    _geom(body, f"{asset.name}_c0", "collision", type=primitive.kind,
-          size=_numbers(primitive.size), pos=_numbers(primitive.position),
-          quat=_numbers(primitive.quaternion), condim="6" if round_ else "4",
-          friction=_numbers([physical.friction, TORSIONAL, rolling]), **contact)  # fmt: skip
+    own = asset.primitive
+    one = len(slots) == 1
+    for kind in slots.kinds:
+        round_ = kind != "box"
+        shown = own if own is not None and own.kind == kind else _speck(kind)
+        rolling = ROLLING * shown.size[0] if round_ else 1e-4
+        _geom(body, f"{asset.name}_c0" if one else f"{asset.name}_{kind}", "collision", type=kind,
+              size=_numbers(shown.size), pos=_numbers(shown.position),
+              quat=_numbers(shown.quaternion), condim="6" if round_ else "4",
+              friction=_numbers([physical.friction, TORSIONAL, rolling]), **contact)  # fmt: skip
+    friction = _numbers([physical.friction, TORSIONAL, 1e-4])
+    held = 0 if own else len(asset.parts)
+    for i in range(slots.parts):
+        _geom(body, f"{asset.name}_c{i}", "collision", type="mesh", friction=friction,
+              mesh=f"{asset.name}_c{i}" if i < held else UNUSED, **contact)  # fmt: skip
+
+
+def _speck(kind: Kind) -> Primitive:
+    return Primitive(kind, (1e-4, 1e-4, 1e-4), (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0))

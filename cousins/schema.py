@@ -65,10 +65,34 @@ class Stage(_Model):
     seconds: Annotated[float, Field(ge=0)]
 
 
+class Augmented(_Model):
+    """How a pack's cousins were drawn, and what was rejected on the way.
+
+    cousins: how many were asked for, with what seed. axes: the strength of each. distances: what
+    the whole distance was to lie between. library: what shapes were swapped in from. rejected:
+    draws that failed, and why, counts by reason; shapes_rejected: shapes that did not get into the
+    bank; places_rejected: places that were tried for an object.
+    """
+
+    cousins: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0)]
+    axes: dict[str, float]
+    shapes: int
+    swaps: float
+    distractors: int
+    distances: tuple[float, float] | None = None
+    library: Text = ""
+    rejected: Annotated[int, Field(ge=0)] = 0
+    rejected_by_reason: dict[str, int] = {}
+    shapes_rejected: dict[str, int] = {}
+    places_rejected: dict[str, int] = {}
+
+
 class Manifest(_Model):
     """manifest.json. world_from_capture takes a point of the capture's world to the pack's, m.
 
-    metric: lengths are metres; where they are not, no object has a mass.
+    metric: lengths are metres; where they are not, no object has a mass. augmented: how its
+    cousins were drawn.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -79,6 +103,7 @@ class Manifest(_Model):
     stages: dict[str, Stage] = {}
     seed: int = 0
     licences: dict[str, Text] = {}
+    augmented: Augmented | None = None
 
 
 class Property(_Model):
@@ -236,6 +261,7 @@ class CertificateEntry(_Model):
     tilt: float
     reasons: tuple[Text, ...] = ()
     attempts: Annotated[int, Field(ge=1)] = 1
+    energy: Annotated[float, Field(ge=0)] = 0.0
 
 
 class CousinEntry(_Model):
@@ -262,13 +288,14 @@ class CousinEntry(_Model):
                 tilt=float(c.tilt),
                 reasons=tuple(c.reasons),
                 attempts=int(c.attempts),
+                energy=float(c.energy),
             ),
         )
 
     def value(self) -> Cousin:
         """The library's own form."""
         c = self.certificate
-        certificate = Certificate(c.overlap, c.drift, c.tilt, c.reasons, c.attempts)
+        certificate = Certificate(c.overlap, c.drift, c.tilt, c.reasons, c.attempts, c.energy)
         return Cousin(self.index, self.seed, dict(self.axes), self.distance, certificate)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -318,7 +318,8 @@ class Certificate:
 
     overlap: deepest penetration after the settle, m. drift: furthest that an object moved, m.
     tilt: most that an object turned, rad. reasons: why it failed; empty when it passed.
-    attempts: draws that this cousin took, the good one included.
+    attempts: draws that this cousin took, the good one included. energy: of what still moved in
+    the end, J.
     """
 
     overlap: float
@@ -326,6 +327,7 @@ class Certificate:
     tilt: float
     reasons: tuple[str, ...] = ()
     attempts: int = 1
+    energy: float = 0.0
 
     @property
     def passed(self) -> bool:
@@ -341,21 +343,3 @@ class Cousin:
     axes: Mapping[str, float]
     distance: float
     certificate: Certificate
-
-
-@dataclass(frozen=True)
-class Family:
-    """Cousins of one topology: a union model with one mesh bank, and arrays that differ.
-
-    xml and files: the union model and what it names under assets/. arrays: MjModel field names to
-    (n, ...) values, one row a cousin, and "qpos" (n, nq), the settled state that it starts in.
-    Setting the fields and then `mj_setConst` gives what compiling that cousin alone gives.
-    """
-
-    xml: str
-    files: Mapping[str, bytes] = field(repr=False)
-    arrays: Mapping[str, NDArray[Any]] = field(repr=False)
-    cousins: tuple[Cousin, ...] = field(repr=False)
-
-    def __len__(self) -> int:
-        return len(self.cousins)

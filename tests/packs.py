@@ -10,9 +10,10 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from cousins.bank import Family
 from cousins.pack import CaptureSource, Manifest, Quality, Stage, write
 from cousins.scene import build, compile_model
-from cousins.types import Certificate, Cousin, Family, Mesh
+from cousins.types import Certificate, Cousin, Mesh
 from examples import table_scene
 
 N = 6

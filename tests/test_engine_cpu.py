@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import examples
+from cousins.bank import Family
 from cousins.engines import engine
 from cousins.engines.cpu import Cpu
 from cousins.engines.measure import measure
 from cousins.errors import EngineError, UsageError
-from cousins.types import Family
 from cousins.variation.family import chunk, joined
 from cousins.variation.sampling import Settings, source
 

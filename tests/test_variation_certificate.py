@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import examples
+from cousins.bank import Family
 from cousins.errors import UsageError
-from cousins.types import Family
 from cousins.variation import distance, physical
 from cousins.variation.certificate import certify
 from cousins.variation.distance import AXES, axes

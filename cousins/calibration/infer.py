@@ -32,7 +32,7 @@ WIDER = 1.5  # than the posterior: guesses for the next emulator
 DRAWS = 8000  # from the emulated posterior
 # To which properties are right at best: a contact model is not the world, and a log of 100 rows a
 # second does not hold how a quick push let go. Measured against finer simulations.
-MODEL = 0.03
+MODEL = 0.02
 
 
 @dataclass(frozen=True)

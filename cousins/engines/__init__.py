@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cousins import plugins
+from cousins.bank import Family
 from cousins.errors import UsageError
-from cousins.types import Array, Family
+from cousins.types import Array
 
 BUILT_IN = {"cpu": "cousins.engines.cpu:Cpu"}
 

@@ -10,9 +10,10 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from cousins.bank import Family
 from cousins.errors import EngineError, UsageError
 from cousins.scene import compile_model
-from cousins.types import Array, Family
+from cousins.types import Array
 from cousins.variation.batch import advance, batch, quiet
 from cousins.variation.certificate import contacts
 
@@ -56,7 +57,7 @@ def _selected(family: Family, indices: Sequence[int] | None) -> Mapping[str, NDA
         raise UsageError(f"the family holds cousins 0 to {len(family) - 1} only")
     if "qpos" not in family.arrays:
         raise EngineError("the family does not say where its cousins start: augment anew")
-    return {name: value[rows] for name, value in family.arrays.items()}
+    return family.fields(rows)
 
 
 class CpuRunning:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cousins.bank import Family
 from cousins.engines import Engine
 from cousins.progress import Progress, silent
-from cousins.types import Family
 
 PIECE = 50  # steps between two looks
 

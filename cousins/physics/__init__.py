@@ -4,6 +4,6 @@
 category tell of the mass. `estimate`: all of it for the objects of a scene.
 """
 
-from cousins.physics.moments import Moments, mass_moments, moments
+from cousins.physics.moments import Moments, mass_moments, mixed, moments
 
-__all__ = ["Moments", "mass_moments", "moments"]
+__all__ = ["Moments", "mass_moments", "mixed", "moments"]

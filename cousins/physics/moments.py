@@ -67,12 +67,31 @@ def _cylinder(across: float, along: float, height: float) -> Array:
 def mass_moments(shape: Moments, mass: float, shell: float) -> tuple[Array, Array]:
     """Centre of mass (3,) and inertia (3, 3) about it: `shell` of the mass lies on the surface and
     the rest fills the volume, both evenly."""
-    centre = (1 - shell) * shape.solid_centre + shell * shape.shell_centre
-    inertia = (1 - shell) * (shape.solid_inertia + _offset(shape.solid_centre - centre))
-    inertia = inertia + shell * (shape.shell_inertia + _offset(shape.shell_centre - centre))
+    centre, inertia = mixed(
+        np.array(shell),
+        (shape.solid_centre, shape.solid_inertia),
+        (shape.shell_centre, shape.shell_inertia),
+    )
     return centre, mass * inertia
 
 
 def _offset(d: Array) -> Array:
-    """Parallel axis term of unit mass."""
-    return float(d @ d) * np.eye(3) - np.outer(d, d)
+    """Parallel axis terms (..., 3, 3) of unit mass at (..., 3)."""
+    x, y, z = np.moveaxis(d, -1, 0)
+    rows = [
+        [y * y + z * z, -x * y, -x * z],
+        [-x * y, x * x + z * z, -y * z],
+        [-x * z, -y * z, x * x + y * y],
+    ]
+    return np.stack([np.stack(row, -1) for row in rows], -2)
+
+
+def mixed(
+    share: Array, solid: tuple[Array, Array], shell: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    """Centres of mass (..., 3), and inertias (..., 3, 3) about them at unit mass, of which `share`
+    (...,) lies in the shell and the rest in the solid, each given as its centres and inertias."""
+    part = share[..., None]
+    centre = (1 - part) * solid[0] + part * shell[0]
+    about = [unit + _offset(own - centre) for own, unit in (solid, shell)]
+    return centre, (1 - part[..., None]) * about[0] + part[..., None] * about[1]

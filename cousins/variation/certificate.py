@@ -11,40 +11,80 @@ import numpy as np
 from mujoco.batch import Batch
 from numpy.typing import NDArray
 
-from cousins.errors import UsageError
+from cousins.bank import Bank, Family, rows
+from cousins.errors import PackError, UsageError
+from cousins.mesh import matrix_from_quaternion
 from cousins.polygons import inset
 from cousins.scene import compile_model
-from cousins.types import Array, Certificate, Family, Scene
+from cousins.types import Array, Certificate, Scene
 from cousins.variation.batch import advance, batch
+from cousins.variation.distractors import with_distractors
+from cousins.variation.relations import Relation, broken
+from cousins.variation.robot import nominal, reachable
 from cousins.variation.units import Footprints, footprints
 
 OVERLAP = 0.001  # deepest penetration, m
 DRIFT = 0.002  # how far an object may move while it is held, m
-TILT = 0.05  # and turn, rad: a ball of 4 cm that rolls as far
+TILT = 0.03  # and turn, rad
 SETTLE_DRIFT = 0.02  # how far it may move from where it was put until it has settled, m
 SETTLE_TILT = 0.2  # and turn, rad
 DROP = 0.01  # lower than this, it fell, m
 DAMPED, FREE, HELD = 0.2, 0.3, 0.5  # s
 BRAKE = 0.02  # while damped, all speeds are set to zero this often, s
 
+LOOK = 0.05  # m above an opening from which one looks into it
+OPEN = 0.6  # of an opening's depth that must be free
+AROUND = 0.5  # of its radius: how far from its middle one looks as well
+SPEED = 0.005  # m/s: what is faster after half a second will not have stood still after five
+
 NO_ROOM, UNSTABLE, OVERLAPS = "found no room", "went unstable", "overlaps another"
-FELL, OFF, MOVED, UNSETTLED = (
+FELL, OFF, MOVED, UNSETTLED, RESTLESS = (
     "fell",
     "off its support",
     "does not stand still",
     "moved while it settled",
+    "still moves",
 )
-KINDS = (NO_ROOM, UNSTABLE, FELL, OFF, OVERLAPS, UNSETTLED, MOVED)
+STRAYED, COVERED, TOO_FAR = (
+    "no longer stands as it did to its neighbour",
+    "its opening is covered",
+    "out of the robot's reach",
+)
+KINDS = (NO_ROOM, UNSTABLE, FELL, OFF, OVERLAPS, UNSETTLED, MOVED, RESTLESS, STRAYED, COVERED,
+         TOO_FAR)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What cousins of one family must answer for.
+
+    prints: of the scene's objects. relations: what must hold between them. own: how many of them
+    are the twin's, and no distractors.
+    """
+
+    model: mujoco.MjModel
+    scene: Scene
+    prints: Footprints
+    relations: tuple[Relation, ...]
+    bank: Bank
+    own: int
+
+    @property
+    def names(self) -> list[str]:
+        """Of the objects."""
+        return [asset.name for asset in self.scene.assets]
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """n cousins of A objects: faults (n, A, len(KINDS)), overlap, drift and tilt (n,)."""
+    """n cousins of A objects: faults (n, A, len(KINDS)), overlap (m), drift (m), tilt (rad) and
+    energy (J) (n,)."""
 
     faults: NDArray[np.bool_]
     overlap: Array
     drift: Array
     tilt: Array
+    energy: Array
 
     def certificates(self, names: Sequence[str], attempts: Sequence[int]) -> list[Certificate]:
         """One for each cousin, its reasons in words."""
@@ -55,6 +95,7 @@ class Verdicts:
                 float(self.tilt[i]),
                 tuple(reasons(self.faults[i], names)),
                 attempts[i],
+                float(self.energy[i]),
             )
             for i in range(len(self.faults))
         ]
@@ -74,30 +115,53 @@ def certify(
     """Verify rows of a family of `scene` anew: all, or those of `indices`.
 
     Each starts where it is stored and is held for half a second. Raises UsageError for a row that
-    the family does not hold, and ValueError for a family that does not belong to the scene.
+    the family does not hold, PackError for a family that has no bank, and ValueError for one that
+    does not belong to the scene.
     """
-    rows = np.arange(len(family)) if indices is None else np.asarray(indices, np.int64)
-    if not len(rows):
+    chosen = np.arange(len(family)) if indices is None else np.asarray(indices, np.int64)
+    if not len(chosen):
         return []
-    if not (0 <= rows.min() and rows.max() < len(family)):
+    if not (0 <= chosen.min() and chosen.max() < len(family)):
         raise UsageError(f"the family holds cousins 0 to {len(family) - 1} only")
+    if family.bank is None:
+        raise PackError("a family without a bank of shapes, of an older version: augment anew")
     model = compile_model(family.xml, dict(family.files))
-    prints = footprints(scene, [[asset] for asset in scene.assets])
-    arrays = {name: value[rows] for name, value in family.arrays.items()}
-    names = [asset.name for asset in scene.assets]
-    attempts = [family.cousins[row].certificate.attempts for row in rows]
-    return hold(model, names, prints, arrays, threads).certificates(names, attempts)
+    whole = with_distractors(scene, family, model)
+    extra = len(whole.assets) - len(scene.assets)
+    prints = footprints(whole, [[asset] for asset in whole.assets], extra=extra)
+    # The outlines are of the objects' own shapes: of each cousin's, placing has told already.
+    judge = Judge(model, whole, prints, (), family.bank, len(scene.assets))
+    drawn = {name: value[chosen] for name, value in family.arrays.items()}
+    attempts = [family.cousins[row].certificate.attempts for row in chosen]
+    return hold(judge, drawn, threads).certificates(judge.names, attempts)
+
+
+def trial(
+    judge: Judge, drawn: Mapping[str, NDArray[Any]], threads: int = 0
+) -> tuple[Verdicts, Array]:
+    """Let cousins come to rest from where they were put, and see that they then stand still.
+
+    drawn: as `cousins.bank.rows` takes it. Gives also qpos (n, nq), where they came to rest. What
+    fails while it settles is not held.
+    """
+    qpos, faults = settle(judge, drawn, threads)
+    zero = np.zeros(len(qpos))
+    out = Verdicts(faults, zero, zero.copy(), zero.copy(), zero.copy())
+    kept = np.flatnonzero(~faults.any((1, 2)))
+    if len(kept):
+        rest = {name: value[kept] for name, value in drawn.items()} | {"qpos": qpos[kept]}
+        held = hold(judge, rest, threads)
+        for name in ("faults", "overlap", "drift", "tilt", "energy"):
+            getattr(out, name)[kept] = getattr(held, name)
+    return out, qpos
 
 
 def settle(
-    model: mujoco.MjModel,
-    names: Sequence[str],
-    arrays: Mapping[str, NDArray[Any]],
-    threads: int = 0,
+    judge: Judge, drawn: Mapping[str, NDArray[Any]], threads: int = 0
 ) -> tuple[Array, NDArray[np.bool_]]:
     """Let cousins come to rest from where they were put: qpos (n, nq), faults as in `Verdicts`."""
-    bodies, start = _bodies(model, names), arrays["qpos"]
-    sims = batch(model, arrays, threads)
+    model, bodies, start = judge.model, judge.bank.body, drawn["qpos"]
+    sims = batch(model, rows(judge.bank, drawn), threads)
     brake, failed = max(1, round(BRAKE / model.opt.timestep)), np.zeros(len(start), bool)
     for _ in range(round(DAMPED / model.opt.timestep / brake)):
         failed |= advance(sims, brake)
@@ -112,29 +176,93 @@ def settle(
     return qpos, faults
 
 
-def hold(
-    model: mujoco.MjModel,
-    names: Sequence[str],
-    prints: Footprints,
-    arrays: Mapping[str, NDArray[Any]],
-    threads: int = 0,
-) -> Verdicts:
+def hold(judge: Judge, drawn: Mapping[str, NDArray[Any]], threads: int = 0) -> Verdicts:
     """Step cousins from their stored pose at rest, and see that nothing happens."""
-    bodies, start = _bodies(model, names), arrays["qpos"]
-    sims = batch(model, arrays, threads)
+    model, bodies, start = judge.model, judge.bank.body, drawn["qpos"]
+    fields = rows(judge.bank, drawn)
+    sims = batch(model, fields, threads)
     deepest, _ = contacts(sims, model)
+    covered = _covered(judge, sims, drawn)
     failed = advance(sims, round(HELD / model.opt.timestep))
     later, touching = contacts(sims, model)
     qpos = sims.qpos.copy()
+    energy = _energy(model, bodies, fields, sims.qvel)
     drift, tilt, drop = (np.nan_to_num(v, nan=np.inf) for v in _motion(model, bodies, start, qpos))
     deepest = np.maximum(deepest, later)[:, bodies]
     faults = np.zeros((len(qpos), len(bodies), len(KINDS)), bool)
     faults[..., KINDS.index(OVERLAPS)] = deepest > OVERLAP
     faults[..., KINDS.index(MOVED)] = (drift > DRIFT) | (tilt > TILT)
     faults[..., KINDS.index(FELL)] = drop > DROP
-    faults[..., KINDS.index(OFF)] = _off(model, bodies, prints, touching, qpos)
+    faults[..., KINDS.index(OFF)] = _off(model, bodies, judge.prints, touching, qpos)
     faults[..., KINDS.index(UNSTABLE)] = _unstable(sims, failed)[:, None]
-    return Verdicts(faults, deepest.max(1), drift.max(1), tilt.max(1))
+    faults[..., KINDS.index(RESTLESS)] = energy > 0.5 * drawn["mass"] * SPEED**2
+    faults[..., KINDS.index(COVERED)] = covered
+    faults[..., KINDS.index(STRAYED)] = _strayed(judge, drawn)
+    faults[..., KINDS.index(TOO_FAR)] = _too_far(judge, drawn)
+    whole = np.nan_to_num(energy.sum(1), nan=np.inf)
+    return Verdicts(faults, deepest.max(1), drift.max(1), tilt.max(1), whole)
+
+
+def _energy(
+    model: mujoco.MjModel, bodies: NDArray[np.int32], fields: Mapping[str, NDArray[Any]],
+    qvel: Array,
+) -> Array:  # fmt: skip
+    """(n, A) J of motion, at most."""
+    first = model.jnt_dofadr[model.body_jntadr[bodies]]
+    # A free joint's speed is that of the body's origin; its centre of mass may go that much faster.
+    turn = np.linalg.norm(qvel[:, first[:, None] + np.arange(3, 6)], axis=-1)
+    speed = np.linalg.norm(qvel[:, first[:, None] + np.arange(3)], axis=-1)
+    speed = speed + turn * np.linalg.norm(fields["body_ipos"][:, bodies], axis=-1)
+    rotary = fields["body_inertia"][:, bodies].max(-1) * turn**2
+    return 0.5 * (fields["body_mass"][:, bodies] * speed**2 + rotary)
+
+
+def _covered(judge: Judge, sims: Batch, drawn: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+    """(n, A) whether something lies over or in an opening that is free in the twin."""
+    bank = judge.bank
+    out = np.zeros((sims.nsim, len(bank.body)), bool)
+    collides = np.array([0, 0, 0, 1, 0, 0], np.uint8)
+    ways = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]], float)
+    for i in range(judge.own):
+        if bank.depth[0, i] <= 0 or i in judge.prints.carrier:
+            continue
+        k = drawn["shape"][:, i]
+        pose = drawn["qpos"][:, bank.address[i] + np.arange(7)]
+        turn = matrix_from_quaternion(pose[:, 3:])
+        middle = pose[:, :3] + np.einsum("nij,nj->ni", turn, bank.opening[k, i])
+        eye = np.repeat(middle[:, None], len(ways), 1)
+        eye[..., :2] += (AROUND * bank.radius[k, i])[:, None, None] * ways
+        eye[..., 2] += LOOK
+        gone = sims.ray(eye, np.array([0.0, 0.0, -1.0]), geomgroup=collides)[0]
+        free = (gone < 0) | (gone > LOOK + OPEN * bank.depth[k, i][:, None])
+        out[:, i] = free.sum(1) < len(ways) - 1
+    return out
+
+
+def _strayed(judge: Judge, drawn: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+    """(n, A) whether an object no longer stands to another as it did."""
+    names, out = judge.names, np.zeros((len(drawn["qpos"]), len(judge.names)), bool)
+    if not judge.relations:
+        return out
+    pose = drawn["qpos"][:, judge.bank.address[:, None] + np.arange(7)]
+    seen = np.array([a.quaternion for a in judge.scene.assets])
+    gone = broken(judge.relations, judge.prints, drawn["shape"], pose[..., :3], pose[..., 3:], seen)
+    for r, relation in enumerate(judge.relations):
+        out[:, names.index(relation.a)] |= gone[:, r]
+    return out
+
+
+def _too_far(judge: Judge, drawn: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+    """(n, A) whether the robot does not reach what it would reach in the twin."""
+    out = np.zeros((len(drawn["qpos"]), len(judge.names)), bool)
+    if "robot_base" not in drawn or not judge.own:
+        return out
+    seen = np.array([a.position for a in judge.scene.assets])[None, : judge.own]
+    twins = reachable(nominal(judge.scene)[None], seen)
+    place = judge.bank.address[: judge.own, None] + np.arange(3)
+    reached = reachable(drawn["robot_base"], drawn["qpos"][:, place])
+    out[:, : judge.own] = twins & ~reached
+    return out
 
 
 def contacts(sims: Batch, model: mujoco.MjModel) -> tuple[Array, NDArray[np.bool_]]:

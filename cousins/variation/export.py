@@ -7,11 +7,12 @@ from dataclasses import replace
 import mujoco
 import numpy as np
 
+from cousins.bank import Family
 from cousins.contact import restitution
 from cousins.errors import UsageError
 from cousins.mesh import matrix_from_quaternion, parse_obj
 from cousins.scene import compile_model
-from cousins.types import Asset, Family, Mesh, Physical, Primitive, Scene
+from cousins.types import Asset, Mesh, Physical, Primitive, Scene
 from cousins.variation.physical import volume
 from cousins.variation.shapes import Deformation, variant
 from cousins.variation.union import FIELDS

@@ -1,20 +1,81 @@
-"""Draws of mass, friction, inertia and colour, for all cousins at once."""
+"""The axis of mass, friction, bounce, and where an object's mass lies: samples of what is believed.
+
+At strength 1 a property is drawn from its distribution; at less it lies nearer to the mode, which
+is what the twin has. Its distance is the mean over the twin's objects of |log(mass / twin's)| and
+|log(friction / twin's)|, each over log(4) and cut off at 1; what a shape makes heavier counts as
+shape.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import NDArray
 
 from cousins import physics
 from cousins.distributions import Distribution
 from cousins.mesh import solid_moments
 from cousins.physics import Moments
 from cousins.types import Array, Asset, Mesh
-from cousins.variation.shapes import hull
+from cousins.variation.axes import Drawn, Source
+from cousins.variation.deform import hull
 
 TAIL = 0.01  # share of a distribution that is cut off at either end
-TINT = (0.6, 1.0)  # range of the brightness that multiplies a texture
-HUE = 0.12  # most that one channel is dimmed against the others
+FACTOR = 4.0  # of mass and of friction, that is as far as it goes
+OF_EACH = 4  # numbers that one object takes
+
+
+@dataclass(frozen=True)
+class Physics:
+    """See the module."""
+
+    name: str = "physics"
+
+    def numbers(self, source: Source) -> int:
+        """Four for each object."""
+        return OF_EACH * len(source.scene.assets)
+
+    def draw(self, source: Source, uniform: Array, strength: Array, drawn: Drawn) -> Drawn:
+        """mass (kg), friction, restitution and shell_fraction, each (n, A)."""
+        assets, bank = source.scene.assets, source.union.bank
+        uniform = uniform.reshape(len(uniform), len(assets), OF_EACH)
+        rows: dict[str, list[Array]] = {name: [] for name in PROPERTIES}
+        for i, asset in enumerate(assets):
+            for k, (name, positive) in enumerate(PROPERTIES.items()):
+                rows[name].append(_between(getattr(asset, name), uniform[:, i, k], strength,
+                                           positive))  # fmt: skip
+        out = {name: np.stack(columns, 1) for name, columns in rows.items()}
+        # What is larger is heavier.
+        volume = bank.volume[drawn["shape"], np.arange(len(assets))]
+        out["mass"] = out["mass"] * volume / bank.volume[0]
+        return out
+
+    def distance(self, source: Source, drawn: Drawn) -> Array:
+        """See the module."""
+        bank, own = source.union.bank, source.own
+        volume = bank.volume[drawn["shape"], np.arange(len(bank.body))] / bank.volume[0]
+        parts = []
+        for value, name in ((drawn["mass"] / volume, "mass"), (drawn["friction"], "friction")):
+            mode = np.array([getattr(asset, name).mode for asset in source.scene.assets])
+            parts.append(np.abs(np.log(value / mode))[:, :own] / np.log(FACTOR))
+        return np.minimum(parts, 1).mean((0, 2)) if own else np.zeros(len(volume))
+
+
+# The properties, and whether between mode and draw their logarithm is what lies between.
+PROPERTIES = {"mass": True, "friction": True, "restitution": False, "shell_fraction": False}
+
+
+def _between(known: Distribution, uniform: Array, strength: Array, positive: bool) -> Array:
+    drawn, mode = quantiles(known, uniform), known.mode
+    if positive and mode > 0:
+        return mode * (drawn / mode) ** strength
+    return mode + strength * (drawn - mode)
+
+
+def quantiles(distribution: Distribution, uniform: Array) -> Array:
+    """(n,) values of the distribution, cut at `TAIL`, for (n,) numbers uniform in 0..1."""
+    inner = TAIL + (1 - 2 * TAIL) * uniform
+    return distribution.quantiles(inner)
 
 
 def volume(asset: Asset) -> float:
@@ -29,49 +90,3 @@ def moments(asset: Asset) -> Moments:
 
 def _closed(asset: Asset) -> Mesh:
     return asset.visual if asset.watertight else hull(asset.visual.vertices)
-
-
-def blend(solid: Array, shell: Array, share: Array) -> Array:
-    """Solid and shell values (n, ...) mixed by the shell's share (n,) of the mass."""
-    share = share.reshape(-1, *[1] * (solid.ndim - 1))
-    return (1 - share) * solid + share * shell
-
-
-def inertia(
-    mass: Array,
-    share: Array,
-    solid: tuple[Array, Array],
-    shell: tuple[Array, Array],
-) -> tuple[Array, Array]:
-    """Centres of mass (n, 3), and inertias (n, 3, 3) about them, of `mass` (n,).
-
-    `share` (n,) of the mass lies in the shell, the rest in the solid, each given as its centres
-    (n, 3) and unit inertias (n, 3, 3).
-    """
-    centre = blend(solid[0], shell[0], share)
-    about = [unit + _parallel(own - centre) for own, unit in (solid, shell)]
-    return centre, mass[:, None, None] * blend(about[0], about[1], share)
-
-
-def _parallel(offset: Array) -> Array:
-    x, y, z = np.moveaxis(offset, -1, 0)
-    rows = [
-        [y * y + z * z, -x * y, -x * z],
-        [-x * y, x * x + z * z, -y * z],
-        [-x * z, -y * z, x * x + y * y],
-    ]
-    return np.stack([np.stack(row, -1) for row in rows], -2)
-
-
-def quantiles(distribution: Distribution, uniform: Array) -> Array:
-    """(n,) values of the distribution, cut at `TAIL`, for (n,) numbers uniform in 0..1."""
-    inner = TAIL + (1 - 2 * TAIL) * uniform
-    return distribution.quantiles(inner)
-
-
-def tints(uniform: Array) -> NDArray[np.float32]:
-    """(..., 4) float32 multipliers of a texture from (..., 4) uniform numbers: value, hue."""
-    low, high = TINT
-    value = low + (high - low) * uniform[..., :1]
-    colour = np.clip(value * (1 - HUE * uniform[..., 1:]), low, high)
-    return np.concatenate([colour, np.ones_like(value)], -1).astype(np.float32)

@@ -2,54 +2,69 @@
 
 from __future__ import annotations
 
+import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cousins import plugins
+from cousins.errors import UsageError
+from cousins.library import Library
 from cousins.types import Array, Scene
-from cousins.variation import layout, physical, shapes
-from cousins.variation.union import Draws, Union, union
-from cousins.variation.units import Footprints, footprints
+from cousins.variation import shapes
+from cousins.variation.axes import SHARES, Axis, Drawn, Settings, Source, combined
+from cousins.variation.camera import CameraView
+from cousins.variation.certificate import Judge
+from cousins.variation.distractors import distractors
+from cousins.variation.layout import REASONS, Layout
+from cousins.variation.look import Look
+from cousins.variation.physical import Physics
+from cousins.variation.relations import found
+from cousins.variation.robot import RobotBase
+from cousins.variation.shapes import Shape
+from cousins.variation.union import union
+from cousins.variation.units import footprints
+
+OWN: tuple[Axis, ...] = (Shape(), Physics(), Layout(), Look(), CameraView(), RobotBase())
+PILOT = 96  # cousins by which strength and distance are measured against one another
+
+
+def axes() -> tuple[Axis, ...]:
+    """All axes of variation: ours, then those that installed packages bring."""
+    return (*OWN, *plugins.load("cousins.axes").values())
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What may vary. shapes: K of each object, its own among them; stays: the chance that a unit
-    stays near its seen place."""
+class Sources:
+    """What a run draws from: one source for each number of distractors. rejected: shapes that did
+    not get into the bank, by reason."""
 
-    shapes: int = 8
-    stays: float = 0.3
-
-
-@dataclass(frozen=True)
-class Source:
-    """All that cousins of one family are drawn from. Families of a run share their shapes."""
-
-    union: Union
-    footprints: Footprints
+    each: tuple[Source, ...]
     settings: Settings
     seed: int
-    family: int
+    library: str
+    rejected: Mapping[str, int]
+
+    def family(self, index: int) -> int:
+        """The number of distractors, and so the family, of a cousin."""
+        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(index,)))
+        return int(rng.random() * len(self.each))
 
 
-def source(
-    scene: Scene,
-    seed: int,
-    settings: Settings | None = None,
-    held: Mapping[str, bytes] | None = None,
-) -> Source:
-    """Make the bank of shapes and compile it: what family 0 is drawn from.
+@dataclass(frozen=True)
+class Draws:
+    """n cousins as drawn: arrays by name. stuck (n,): the unit that found no room, -1 where all
+    did. places: tried in vain, by reason. values: (n,) of each axis, how far it went; distance (n,) over all."""
 
-    held: the twin's files as they lie in its pack, by name.
-
-    Raises PackError for an object that stands on nothing, ValueError if MuJoCo refuses a mesh.
-    """
-    settings = settings or Settings()
-    spawned = np.random.SeedSequence(seed).spawn(len(scene.assets))
-    bank = [shapes.bank(a, settings.shapes, s) for a, s in zip(scene.assets, spawned, strict=True)]
-    return Source(union(scene, bank, held), footprints(scene, bank), settings, seed, 0)
+    arrays: Mapping[str, NDArray[Any]]
+    stuck: NDArray[np.int64]
+    places: Mapping[str, int]
+    values: Mapping[str, Array]
+    distance: Array
 
 
 def seeds(source: Source, index: int, attempt: int) -> tuple[int, ...]:
@@ -57,64 +72,112 @@ def seeds(source: Source, index: int, attempt: int) -> tuple[int, ...]:
     return source.seed, source.family, index, attempt
 
 
-def draw(source: Source, indices: Sequence[int], attempt: int) -> tuple[Draws, NDArray[np.int64]]:
-    """The cousins of these indices at this attempt, and for each the unit that found no room, -1
-    where all did."""
-    prints, assets = source.footprints, source.union.scene.assets
-    n, count, units = len(indices), len(assets), len(prints.units)
-    value, bounce = np.empty((n, count, 8)), np.empty((n, count))
-    stays = np.empty((n, units))
-    places = np.empty((n, units, layout.TRIES, 3))
+def draw(
+    source: Source, indices: Sequence[int], attempt: int, share: float | None = None
+) -> Draws:
+    """The cousins of these indices at this attempt. share: of all strengths; by default all of
+    them, or as much as it takes where the settings ask for a distance."""
+    every = axes()
+    counts = [axis.numbers(source) for axis in every]
+    uniform = [np.empty((len(indices), count)) for count in counts]
+    aim = np.empty(len(indices))
     for row, index in enumerate(indices):
         entropy, *key = seeds(source, index, attempt)
-        rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))
-        value[row], stays[row] = rng.random((count, 8)), rng.random(units)
-        places[row] = rng.random((units, layout.TRIES, 3))
-        bounce[row] = rng.random(count)
-    shape = (value[..., 0] * source.settings.shapes).astype(np.int64)
-    for unit in prints.units:
-        if unit.hooked:
-            shape[:, list(unit.members)] = 0
-    placed = layout.place(prints, shape, places, stays < source.settings.stays)
-    drawn = _physical(source, shape, value, bounce)
-    seen = np.array([a.quaternion for a in assets])
-    return (
-        Draws(
-            shape=shape,
-            position=placed.position,
-            quaternion=_yawed(seen, placed.yaw),
-            rgba=physical.tints(value[..., 4:8]),
-            **drawn,
-        ),
-        placed.stuck,
-    )
+        root = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))
+        aim[row] = root.random()
+        for values, axis, count in zip(uniform, every, counts, strict=True):
+            # Each from its own stream: to switch one axis off changes nothing of the others.
+            own = np.random.SeedSequence(entropy, spawn_key=(*key, zlib.crc32(axis.name.encode())))
+            values[row] = np.random.default_rng(own).random(count)
+    scale = _scale(source, aim) if share is None else np.full(len(aim), share)
+    drawn: dict[str, NDArray[Any]] = {}
+    for values, axis in zip(uniform, every, strict=True):
+        strength = scale * source.settings.strength(axis.name)
+        drawn |= axis.draw(source, values, strength, drawn)
+    stuck, tried = drawn.pop("stuck"), drawn.pop("tried").sum(0)
+    places = {reason: int(times) for reason, times in zip(REASONS, tried, strict=True) if times}
+    values = distances(source, drawn)
+    return Draws(drawn, stuck, places, values, combined(values))
 
 
-def _physical(
-    source: Source, shape: NDArray[np.int64], value: Array, bounce: Array
-) -> dict[str, Array]:
-    columns = []
-    for i, asset in enumerate(source.union.scene.assets):
-        k, (_, mass, friction, share, *_) = shape[:, i], np.moveaxis(value[:, i], -1, 0)
-        slot = source.union.slots[i]
-        volume = slot.volume
-        solid, solid_unit, shell, shell_unit = (
-            np.array(field) for field in zip(*map(astuple, slot.moments), strict=True)
+def distances(source: Source, drawn: Drawn) -> dict[str, Array]:
+    """(n,) of each axis, how far cousins are from the twin."""
+    return {axis.name: axis.distance(source, drawn) for axis in axes()}
+
+
+def _scale(source: Source, aim: Array) -> Array:
+    if source.settings.distances is None:
+        return np.ones(len(aim))
+    low, high = source.settings.distances
+    return np.interp(low + (high - low) * aim, source.pilot, SHARES)
+
+
+def sources(
+    scene: Scene,
+    seed: int,
+    settings: Settings,
+    library: Library,
+    held: Mapping[str, bytes] | None = None,
+) -> Sources:
+    """Make the banks of shapes and compile them: what a run's cousins are drawn from.
+
+    held: the twin's files as they lie in its pack, by name. Raises PackError for an object that
+    stands on nothing, ValueError if MuJoCo refuses a mesh, UsageError for axes that there are not
+    and for distances that these strengths do not reach.
+    """
+    check(settings)
+    spawned = np.random.SeedSequence(seed).spawn(len(scene.assets) + 1)
+    shape = replace(settings, shapes=1) if settings.strength("shape") == 0 else settings
+    banks = [shapes.variants(a, shape.shapes, shape.swaps, library, s)
+             for a, s in zip(scene.assets, spawned[:-1], strict=True)]  # fmt: skip
+    count = round(settings.distractors * settings.strength("layout"))
+    extra = distractors(scene, count, spawned[-1])
+    each = []
+    for k in range(len(extra) + 1):
+        together = replace(scene, assets=(*scene.assets, *(v.shapes[0] for v in extra[:k])))
+        every = [*banks, *extra[:k]]
+        made = union(together, every, held)
+        prints = footprints(together, [v.shapes for v in every], extra=k)
+        judge = Judge(made.model, together, prints, found(prints), made.bank, len(scene.assets))
+        each.append(Source(made, prints, judge, settings, seed, k, SHARES))
+    rejected: Counter[str] = Counter()
+    for bank in banks:
+        rejected.update(bank.rejected)
+    pilot = _pilot(each, settings)
+    each = tuple(replace(source, pilot=pilot) for source in each)
+    return Sources(each, settings, seed, str(library), dict(rejected))
+
+
+def check(settings: Settings) -> None:
+    """Raises UsageError for axes that there are not and for numbers that make no sense."""
+    known = [axis.name for axis in axes()]
+    for name, strength in settings.strengths.items():
+        if name not in known:
+            raise UsageError(f"no axis {name!r}; axes: {', '.join(known)}")
+        if not 0 <= strength <= 1:
+            raise UsageError(f"axis {name}: a strength of {strength:g}; it goes from 0 to 1")
+    if not 1 <= settings.shapes <= 500 or not 0 <= settings.swaps <= 1:
+        raise UsageError("ask for 1 to 500 shapes of each object, and a share of swaps of 0 to 1")
+    if not 0 <= settings.distractors <= 10:
+        raise UsageError("ask for 0 to 10 distractors")
+    if settings.distances is not None:
+        low, high = settings.distances
+        if not 0 <= low < high <= 1:
+            raise UsageError(f"distances {low:g}:{high:g}: ask for a range within 0:1, as 0.2:0.4")
+
+
+def _pilot(each: Sequence[Source], settings: Settings) -> Array:
+    """Raises UsageError for distances of which these strengths give hardly any."""
+    if settings.distances is None:
+        return SHARES
+    means, ends = [], []
+    for share in SHARES:
+        found = [draw(s, range(PILOT), 0, share=float(share)).distance for s in each]
+        means.append(np.mean(found))
+        ends += [np.quantile(found, 0.02), np.quantile(found, 0.98)]
+    low, high = settings.distances
+    if low > max(ends) or high < min(ends):
+        raise UsageError(
+            f"distances {low:g}:{high:g}: these axes reach {min(ends):.2f} to {max(ends):.2f}"
         )
-        mass = physical.quantiles(asset.mass, mass) * (volume / volume[0])[k]
-        share = physical.quantiles(asset.shell_fraction, share)
-        centre, inertia = physical.inertia(
-            mass, share, (solid[k], solid_unit[k]), (shell[k], shell_unit[k])
-        )
-        friction = physical.quantiles(asset.friction, friction)
-        restitution = physical.quantiles(asset.restitution, bounce[:, i])
-        columns.append((mass, friction, restitution, centre, inertia))
-    names = ("mass", "friction", "restitution", "centre", "inertia")
-    return {n: np.stack(c, 1) for n, c in zip(names, zip(*columns, strict=True), strict=True)}
-
-
-def _yawed(quaternion: Array, yaw: Array) -> Array:
-    """(n, A, 4): quaternions (A, 4) turned about world z by yaw (n, A)."""
-    c, s = np.cos(yaw / 2), np.sin(yaw / 2)
-    w, x, y, z = np.moveaxis(quaternion, -1, 0)
-    return np.stack([c * w - s * z, c * x - s * y, c * y + s * x, c * z + s * w], -1)
+    return np.maximum.accumulate(means) + 1e-9 * np.arange(len(means))

@@ -17,9 +17,10 @@ import numpy as np
 
 from cousins.types import Certificate, Cousin
 from cousins.variation.family import Chunk
-from cousins.variation.sampling import Source
+from cousins.variation.axes import Source
+from cousins.variation.sampling import Sources
 
-FORM = 2  # of a chunk's file and of what a seed gives; raise it when either changes
+FORM = 3  # of a chunk's file and of what a seed gives; raise it when either changes
 _INDEX = "index"
 
 
@@ -37,7 +38,8 @@ class Store:
             index = json.loads(arrays.pop(_INDEX).tobytes())
             cousins = tuple(_cousin(entry) for entry in index["cousins"])
             return Chunk(
-                cousins, arrays, index["rejected"], index["faults"], tuple(index["missing"])
+                cousins, arrays, index["rejected"], index["faults"], index["places"],
+                tuple(index["missing"]),
             )
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             return None
@@ -49,6 +51,7 @@ class Store:
             "cousins": [asdict(cousin) for cousin in chunk.cousins],
             "rejected": chunk.rejected,
             "faults": dict(chunk.faults),
+            "places": dict(chunk.places),
             "missing": chunk.missing,
         }
         out = io.BytesIO()
@@ -69,13 +72,14 @@ class Store:
             self.folder.parent.rmdir()
 
 
-def store(target: Path, source: Source, twin: bytes) -> Store:
+def store(target: Path, drawn_from: Sources, twin: bytes) -> Store:
     """The store of a run that writes `target`. twin: what else the cousins depend on."""
     digest = hashlib.sha256(twin)
-    settings = {**asdict(source.settings), "seed": source.seed, "form": FORM}
+    settings = {**asdict(drawn_from.settings), "seed": drawn_from.seed, "form": FORM}
     digest.update(json.dumps(settings, sort_keys=True).encode())
-    for name, data in _parts(source):
-        digest.update(f"{name} {len(data)}\n".encode() + data)
+    for source in drawn_from.each:
+        for name, data in _parts(source):
+            digest.update(f"{name} {len(data)}\n".encode() + data)
     return Store(target.with_name(f"{target.name}.partial") / f"augment-{digest.hexdigest()[:16]}")
 
 

@@ -1,191 +1,202 @@
-"""The union model: every shape of every object compiled once, and what each puts in its fields."""
+"""The union model: every shape of every object compiled once, and the bank of what each puts in
+its fields.
+
+An object's geoms are slots: what is seen of it, one primitive of each kind that any of its shapes
+is, and as many convex parts as the shape with most has. A shape leaves the others unused: out of
+the way, within a geom that it uses, and switched off where an engine can switch geoms.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from cousins.contact import settings
-from cousins.mesh import principal
-from cousins.physics import Moments
-from cousins.scene import ROLLING, TORSIONAL, build, collision_geoms, compile_model
+from cousins.affordance import Affordances
+from cousins.bank import DERIVED, NUDGE, SWITCHED, Bank
+from cousins.mesh import matrix_from_quaternion
+from cousins.scene import ROLLING, UNUSED, Slots, build, compile_model, slots_of
 from cousins.types import Array, Asset, Physical, Scene
 from cousins.variation.physical import moments, volume
 
-OFF_CENTRE = 2e-6  # m, along x; MuJoCo takes less than 1e-6 for nothing
-_NUDGE = np.array([OFF_CENTRE, 0.0, 0.0])
+EMPTY = 1e-4  # m, half the size of an unused slot
+PLAIN = 1e-4  # m: rolling friction of what is not round, MuJoCo's default
 
 
 @dataclass(frozen=True)
-class Slot:
-    """One object's place in the union model, and what each of its K shapes puts there.
+class Variants:
+    """An object's shapes, its own first; how far each lies from that, 0..1, and what it affords.
+    rejected: shapes that afforded less, by reason."""
 
-    body and address (of its qpos) are ids; geoms (g,) too, the visual one first. dataid (K, g),
-    position (K, g, 3), quaternion (K, g, 4), size (K, g, 3) and bounds (K, g, 6) are MjModel's
-    geom fields for each shape; volume (K,) m^3.
-    """
-
-    body: int
-    address: int
-    geoms: NDArray[np.int64]
-    dataid: NDArray[np.int32]
-    position: Array
-    quaternion: Array
-    size: Array
-    bounds: Array
-    volume: Array
-    moments: tuple[Moments, ...]
+    shapes: tuple[Asset, ...]
+    distances: tuple[float, ...]
+    affords: tuple[Affordances, ...]
+    rejected: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Union:
-    """A scene's union model. shapes: for each object its K shapes, its own first."""
+    """A scene's union model."""
 
     scene: Scene
-    shapes: tuple[tuple[Asset, ...], ...]
+    variants: tuple[Variants, ...]
     xml: str
     files: Mapping[str, bytes] = field(repr=False)
     model: mujoco.MjModel = field(repr=False)
-    slots: tuple[Slot, ...] = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Draws:
-    """n cousins of A objects as drawn. shape (n, A) indexes the bank; position (n, A, 3) and
-    quaternion (n, A, 4) are world_from_object; mass (n, A), friction (n, A), restitution (n, A),
-    centre (n, A, 3), inertia (n, A, 3, 3), rgba (n, A, 4) as in `Physical`."""
-
-    shape: NDArray[np.int64]
-    position: Array
-    quaternion: Array
-    mass: Array
-    friction: Array
-    restitution: Array
-    centre: Array
-    inertia: Array
-    rgba: NDArray[np.float32]
+    bank: Bank = field(repr=False)
 
 
 def union(
-    scene: Scene, shapes: Sequence[Sequence[Asset]], held: Mapping[str, bytes] | None = None
+    scene: Scene,
+    variants: Sequence[Variants],
+    held: Mapping[str, bytes] | None = None,
+    textures: Sequence[Sequence[NDArray[np.uint8]]] = (),
 ) -> Union:
     """Compile the union model. Raises ValueError with MuJoCo's reason if it does not compile.
 
-    held: the twin's files as they lie in its pack, to be used as they are.
+    held: the twin's files as they lie in its pack, to be used as they are. textures: what each
+    object may wear beside its own.
     """
+    slots = tuple(slots_of(v.shapes) for v in variants)
     xml, files = build(
-        scene, _off_centre(scene), bank=[variants[1:] for variants in shapes], model="cousins"
-    )
+        scene, _off_centre(scene), bank=[v.shapes[1:] for v in variants], model="cousins",
+        slots=slots, textures=textures,
+    )  # fmt: skip
     files |= {name: data for name, data in (held or {}).items() if name in files}
     model = compile_model(xml, files)
-    slots = tuple(_slot(model, variants) for variants in shapes)
-    return Union(scene, tuple(tuple(v) for v in shapes), xml, files, model, slots)
+    made = _bank(model, scene, variants, slots)
+    return Union(scene, tuple(variants), xml, files, model, made)
 
 
 def _off_centre(scene: Scene) -> list[Physical]:
-    """The modes, with no centre of mass exactly at an object's origin.
-
-    MuJoCo compiles a body whose frame is its inertial frame as "simple", with fewer elements in
-    its inertia matrix; a cousin's own inertia could not be written over that. Cousins are as far
-    off, so that one compiled alone takes the same path through the arithmetic.
-    """
+    """The modes, as far off centre as cousins are; see `cousins.bank`."""
     physical = [asset.physical for asset in scene.assets]
-    return [replace(p, center_of_mass=p.center_of_mass + _NUDGE) for p in physical]
+    return [replace(p, center_of_mass=p.center_of_mass + NUDGE) for p in physical]
 
 
-def _slot(model: mujoco.MjModel, shapes: Sequence[Asset]) -> Slot:
-    own = shapes[0]
-    body = model.body(own.name).id
-    geoms = model.body_geomadr[body] + np.arange(1 + collision_geoms(own))
-    columns = [_columns(model, shape, own) for shape in shapes]
-    dataid, position, quaternion, size, bounds = (np.stack(c) for c in zip(*columns, strict=True))
-    address = int(model.jnt_qposadr[model.body_jntadr[body]])
-    return Slot(body, address, geoms, dataid.astype(np.int32), position, quaternion, size, bounds,
-                np.array([volume(shape) for shape in shapes]),
-                tuple(moments(shape) for shape in shapes))  # fmt: skip
-
-
-def _columns(model: mujoco.MjModel, shape: Asset, own: Asset) -> tuple[Array, ...]:
-    names = [shape.name]
-    if own.primitive is None:
-        names += [f"{shape.name}_c{i}" for i in range(len(own.parts))]
-    ids = np.array([model.mesh(name).id for name in names])
-    # A mesh geom without a pose of its own sits where the compiler moved its mesh.
-    position, quaternion = model.mesh_pos[ids], model.mesh_quat[ids]
-    bounds = model.bvh_aabb[model.mesh_bvhadr[ids]]
-    size = np.abs(bounds[:, :3]) + bounds[:, 3:]
-    if shape.primitive is None:
-        return ids, position, quaternion, size, bounds
-    p = shape.primitive
-    # MuJoCo zeroes the sizes that a kind does not use; mj_setConst bounds a primitive anew.
-    used = {"box": 3, "cylinder": 2, "sphere": 1}[p.kind]
-    own_size = np.array([*p.size[:used], *[0.0] * (3 - used)])
-    return (
-        np.append(ids, -1),
-        np.vstack([position, p.position]),
-        np.vstack([quaternion, p.quaternion]),
-        np.vstack([size, own_size]),
-        np.vstack([bounds, np.zeros(6)]),
+def _bank(
+    model: mujoco.MjModel,
+    scene: Scene,
+    every: Sequence[Variants],
+    slots: Sequence[Slots],
+) -> Bank:
+    shapes = [v.shapes for v in every]
+    bodies = [model.body(variants[0].name).id for variants in shapes]
+    counts = np.array([len(variants) for variants in shapes], np.int32)
+    most = int(counts.max())
+    geoms = [model.body_geomadr[b] + np.arange(model.body_geomnum[b]) for b in bodies]
+    columns = [
+        _padded(most, [_columns(model, shape, s, i) for i, shape in enumerate(variants)])
+        for variants, s in zip(shapes, slots, strict=True)
+    ]
+    dataid, position, quaternion, size, bounds, used, rolling = (
+        np.concatenate(column, axis=1) for column in zip(*columns, strict=True)
     )
+    inertias = [_padded(most, [_moments(shape) for shape in variants]) for variants in shapes]
+    vol, solid, solid_unit, shell, shell_unit = (
+        np.stack(column, axis=1) for column in zip(*inertias, strict=True)
+    )
+    hollows = [_padded(most, [_opening(a, v.shapes[0]) for a in v.affords]) for v in every]
+    opening, radius, depth = (np.stack(column, axis=1) for column in zip(*hollows, strict=True))
+    far = [_padded(most, [(np.array(d),) for d in v.distances])[0] for v in every]
+    owner = np.repeat(np.arange(len(bodies)), [len(g) for g in geoms])
+    materials = [_padded(most, [_material(model, s) for s in v])[0] for v in shapes]
+    return Bank(
+        body=np.array(bodies, np.int32),
+        address=model.jnt_qposadr[model.body_jntadr[bodies]].astype(np.int32),
+        geom=np.concatenate(geoms).astype(np.int32),
+        owner=owner.astype(np.int32),
+        visual=np.concatenate([np.arange(len(g)) == 0 for g in geoms]),
+        surface=np.zeros(0, np.int32),
+        shapes=counts,
+        dataid=dataid.astype(np.int32),
+        position=position, quaternion=quaternion, size=size, bounds=bounds,
+        used=used.astype(bool), rolling=rolling,
+        material=np.stack(materials, axis=1).astype(np.int32)[None],
+        volume=vol, solid=solid, solid_inertia=solid_unit, shell=shell, shell_inertia=shell_unit,
+        opening=opening, radius=radius, depth=depth,
+        distance=np.stack(far, axis=1),
+        defaults={name: getattr(model, name).copy()
+                  for name in (*DERIVED, *SWITCHED, "geom_matid")},
+    )  # fmt: skip
 
 
-def arrays(union: Union, draws: Draws) -> dict[str, NDArray[Any]]:
-    """MjModel fields (n, ...) of the cousins, and "qpos" (n, nq), as drawn.
-
-    A mesh's bounds are given; a primitive's are left to mj_setConst, which derives them. The pose
-    in which the model is compiled is `qpos`.
-    """
-    model, n = union.model, len(draws.shape)
-
-    def rows(name: str) -> NDArray[Any]:
-        value = getattr(model, name)
-        return np.broadcast_to(value, (n, *value.shape)).copy()
-
-    out = {name: rows(name) for name in FIELDS}
-    out["qpos"] = np.broadcast_to(model.qpos0, (n, model.nq)).copy()
-    for i, slot in enumerate(union.slots):
-        k, geoms, body = draws.shape[:, i], slot.geoms, slot.body
-        out["geom_dataid"][:, geoms] = slot.dataid[k]
-        out["geom_pos"][:, geoms] = slot.position[k]
-        out["geom_quat"][:, geoms] = slot.quaternion[k]
-        out["geom_size"][:, geoms] = slot.size[k]
-        out["geom_aabb"][:, geoms] = slot.bounds[k]
-        out["geom_rbound"][:, geoms] = np.linalg.norm(slot.size[k], axis=-1)
-        out["geom_rgba"][:, geoms[0]] = draws.rgba[:, i]
-        out["geom_friction"][:, geoms[1:], 0] = draws.friction[:, i, None]
-        out["geom_friction"][:, geoms[1:], 1] = TORSIONAL
-        contact = settings(draws.restitution[:, i, None])
-        out["geom_solref"][:, geoms[1:]] = contact[..., :2]
-        out["geom_solimp"][:, geoms[1:], 0] = contact[..., 2]
-        primitive = union.scene.assets[i].primitive
-        if primitive is not None and primitive.kind != "box":
-            out["geom_friction"][:, geoms[1:], 2] = ROLLING * slot.size[k][:, 1:, 0]
-        out["body_mass"][:, body] = draws.mass[:, i]
-        out["body_ipos"][:, body] = draws.centre[:, i] + _NUDGE
-        out["body_inertia"][:, body], out["body_iquat"][:, body] = principal(draws.inertia[:, i])
-        out["qpos"][:, slot.address : slot.address + 3] = draws.position[:, i]
-        out["qpos"][:, slot.address + 3 : slot.address + 7] = draws.quaternion[:, i]
-    return out
+def _padded(count: int, rows: Sequence[tuple[Array, ...]]) -> list[Array]:
+    """Columns of `count` rows: what is missing repeats the first row, and nobody picks it."""
+    rows = [*rows, *[rows[0]] * (count - len(rows))]
+    return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
-FIELDS = (
-    "geom_dataid",
-    "geom_pos",
-    "geom_quat",
-    "geom_size",
-    "geom_aabb",
-    "geom_rbound",
-    "geom_rgba",
-    "geom_friction",
-    "geom_solref",
-    "geom_solimp",
-    "body_mass",
-    "body_inertia",
-    "body_ipos",
-    "body_iquat",
-)
+def _material(model: mujoco.MjModel, shape: Asset) -> tuple[Array]:
+    return (np.array(mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_MATERIAL, shape.name)),)
+
+
+def _opening(affords: Affordances, own: Asset) -> tuple[Array, ...]:
+    found = affords.opening
+    if found is None:
+        return np.zeros(3), np.array(0.0), np.array(0.0)
+    # Told as the twin stands; kept in the object's frame.
+    turn = matrix_from_quaternion(own.quaternion)
+    return found.centre @ turn, np.array(found.radius), np.array(found.depth)
+
+
+def _moments(shape: Asset) -> tuple[Array, ...]:
+    m = moments(shape)
+    return (np.array(volume(shape)), m.solid_centre, m.solid_inertia,
+            m.shell_centre, m.shell_inertia)  # fmt: skip
+
+
+def _columns(model: mujoco.MjModel, shape: Asset, slots: Slots, k: int) -> tuple[Array, ...]:
+    """One shape's dataid (g,), position, quaternion, size, bounds, used and rolling friction."""
+    rows: list[tuple[Array, ...] | None] = [_mesh(model, shape.name)]
+    primitive = shape.primitive
+    for kind in slots.kinds:
+        rows.append(_primitive(shape) if primitive and primitive.kind == kind else None)
+    for i in range(slots.parts):
+        name = f"{shape.name}_c{i}"
+        rows.append(_mesh(model, name) if primitive is None and i < len(shape.parts) else None)
+    solid = next(row for row in rows[1:] if row is not None)
+    at, filled = solid[1], []
+    for j, row in enumerate(rows):
+        empty = _empty(model, slots, j, at) if row is None else row
+        filled.append((*empty, np.array(row is not None), _rolling(shape, j)))
+    return tuple(np.stack(column) for column in zip(*filled, strict=True))
+
+
+def _mesh(model: mujoco.MjModel, name: str) -> tuple[Array, ...]:
+    k = model.mesh(name).id
+    # A mesh geom without a pose of its own sits where the compiler moved its mesh.
+    bounds = model.bvh_aabb[model.mesh_bvhadr[k]]
+    return (np.array(k), model.mesh_pos[k], model.mesh_quat[k],
+            np.abs(bounds[:3]) + bounds[3:], bounds)  # fmt: skip
+
+
+def _primitive(shape: Asset) -> tuple[Array, ...]:
+    p = shape.primitive
+    assert p is not None
+    return _sized(p.kind, np.array(p.size), np.array(p.position), np.array(p.quaternion))
+
+
+def _sized(kind: str, size: Array, position: Array, quaternion: Array) -> tuple[Array, ...]:
+    # MuJoCo zeroes the sizes that a kind does not use; mj_setConst bounds a primitive anew.
+    used = {"box": 3, "cylinder": 2, "sphere": 1}[kind]
+    own = np.array([*size[:used], *[0.0] * (3 - used)])
+    return np.array(-1), position, quaternion, own, np.zeros(6)
+
+
+def _empty(model: mujoco.MjModel, slots: Slots, j: int, at: Array) -> tuple[Array, ...]:
+    """An unused slot, within the geom that stands at `at`."""
+    upright = np.array([1.0, 0.0, 0.0, 0.0])
+    if j <= len(slots.kinds):
+        return _sized(slots.kinds[j - 1], np.full(3, EMPTY), at, upright)
+    mesh, _, turn, size, bounds = _mesh(model, UNUSED)
+    return mesh, at, turn, size, bounds
+
+
+def _rolling(shape: Asset, j: int) -> Array:
+    primitive = shape.primitive
+    round_ = primitive is not None and primitive.kind != "box" and j > 0
+    return np.array(ROLLING * primitive.size[0] if round_ and primitive else PLAIN)
