@@ -63,19 +63,17 @@ def draw(source: Source, indices: Sequence[int], attempt: int) -> tuple[Draws, N
     prints, assets = source.footprints, source.union.scene.assets
     n, count, units = len(indices), len(assets), len(prints.units)
     value, bounce = np.empty((n, count, 8)), np.empty((n, count))
-    stays = np.empty((n, units))
-    places = np.empty((n, units, layout.TRIES, 3))
+    places = np.empty((n, units, layout.NUMBERS))
     for row, index in enumerate(indices):
         entropy, *key = seeds(source, index, attempt)
         rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))
-        value[row], stays[row] = rng.random((count, 8)), rng.random(units)
-        places[row] = rng.random((units, layout.TRIES, 3))
+        value[row], places[row] = rng.random((count, 8)), rng.random((units, layout.NUMBERS))
         bounce[row] = rng.random(count)
     shape = (value[..., 0] * source.settings.shapes).astype(np.int64)
     for unit in prints.units:
         if unit.hooked:
             shape[:, list(unit.members)] = 0
-    placed = layout.place(prints, shape, places, stays < source.settings.stays)
+    placed = layout.place(prints, shape, places, np.ones(n))
     drawn = _physical(source, shape, value, bounce)
     seen = np.array([a.quaternion for a in assets])
     return (
