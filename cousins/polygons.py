@@ -66,14 +66,33 @@ def gap(a: Array, b: Array) -> Array:
     return np.maximum(_across(a, b), _across(b, a))
 
 
+def slide(a: Array, b: Array, way: Array, wanted: Array) -> Array:
+    """(n,) how far convex polygons b (n, k, 2) must go along unit vectors way (n, 2), which lead
+    away from a (n, j, 2), for a gap of `wanted` (n,), as `gap` has it."""
+    x, y = way[:, 0, None], way[:, 1, None]
+    far = np.full(len(a), np.inf)
+    for one, other, sign in ((a, b, 1.0), (b, a, -1.0)):
+        nx, ny, across = _separations(one, other)
+        rate = sign * (nx * x + ny * y)
+        rising = (rate > 1e-6) & (across > -np.inf)
+        ways = (wanted[:, None] - np.where(rising, across, 0.0)) / np.where(rising, rate, 1.0)
+        far = np.minimum(far, np.where(rising, ways, np.inf).min(1))
+    return far
+
+
 def _across(a: Array, b: Array) -> Array:
+    return _separations(a, b)[2].max(1)
+
+
+def _separations(a: Array, b: Array) -> tuple[Array, Array, Array]:
+    """The outward normals' x and y (n, j) of a's edges, and how far off b lies across each."""
     edge = np.roll(a, -1, axis=1) - a
     length = np.hypot(edge[..., 0], edge[..., 1])
     safe = np.where(length > 1e-9, length, 1.0)
     nx, ny = edge[..., 1] / safe, -edge[..., 0] / safe
     reach = nx * a[..., 0] + ny * a[..., 1]
     nearest = (nx[:, :, None] * b[:, None, :, 0] + ny[:, :, None] * b[:, None, :, 1]).min(2)
-    return np.where(length > 1e-9, nearest - reach, -np.inf).max(1)
+    return nx, ny, np.where(length > 1e-9, nearest - reach, -np.inf)
 
 
 def inset(points: Array, polygon: Array) -> Array:

@@ -1,150 +1,197 @@
-"""New places for every unit of a scene, drawn for many cousins at once by rejection."""
+"""New places for every unit of a scene, drawn for many cousins at once by rejection.
+
+Units that were seen beside one another are placed together, as a group: one of them anywhere that
+the axis' strength lets it go, the others about it. A relation is solved for, not hoped for: a
+neighbour is slid along until its gap is right, what is against a wall slides along the wall. What
+then lies over an edge, in an obstacle or in another object is rejected, and counted.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cousins.polygons import clear, gap, turned
+from cousins.polygons import clear, gap, inset
 from cousins.types import Array
-from cousins.variation.units import GAP, Footprints, Unit
+from cousins.variation.groups import Group, groups
+from cousins.variation.plan import GOES, REASONS, Index, State, begin
+from cousins.variation.poses import SLACK, TRIES, Pose, poses
+from cousins.variation.relations import AGAINST, TOGETHER, found
+from cousins.variation.units import GAP, Footprints, Obstacle
 
-TRIES = 96  # places that are tried for a unit before its cousin is drawn anew
-NEAR = 0.03  # how far from its seen place a unit that stays may be moved, m
-NEAR_TURN = 0.2  # and turned, rad
+NUMBERS = 8  # that a unit's place is made of: x, y, yaw, mode, order, gap, own turn, turn inside
+DISTRACTORS = 3  # the most that a family has
+_EDGE, _OBSTACLE, _OBJECT, _RELATION = range(len(REASONS))
+
+_Check = tuple[Index, NDArray[np.bool_], int]  # which cousins were asked, which passed, for what
 
 
 @dataclass(frozen=True)
 class Placement:
     """Where n cousins' A objects stand: position (n, A, 3), yaw (n, A) from the seen pose.
 
-    stuck (n,): the unit that found no room, -1 where all did.
+    stuck (n,): the unit that found no room, -1 where all did. tried (n, 4): the places that were
+    rejected, for each of `REASONS` the first that was found.
     """
 
     position: Array
     yaw: Array
-    stuck: NDArray[np.int64]
+    stuck: Index
+    tried: Index
 
 
-def place(
-    prints: Footprints,
-    shape: NDArray[np.int64],
-    uniform: Array,
-    stays: NDArray[np.bool_],
-) -> Placement:
-    """Places for objects of shapes (n, A), from uniform (n, U, TRIES, 3) numbers for U units.
+def place(prints: Footprints, shape: Index, uniform: Array, strength: Array) -> Placement:
+    """Places for objects of shapes (n, A), from uniform (n, U, NUMBERS) numbers for U units.
 
-    A unit goes anywhere on its support with any yaw; where `stays` (n, U), near its seen pose as
-    long as the first half of the tries last. The later half lies nearer and nearer to the seen
-    pose. Footprints keep `GAP` from one another, where they are at the same height, and keep to
-    their support.
+    strength (n,) in 0..1: at 0 all stands where it was seen, unless a shape that is larger than
+    the seen one does not fit there. With it grow how far a group is moved and turned, the chances
+    that it goes anywhere on its support with any yaw and that it swaps places with another one,
+    and how far what stands in a round container is turned there. Distractors go anywhere at any
+    strength. Relations are kept. The later half of the tries lies nearer and nearer to the seen
+    pose. Footprints keep `GAP` from one another, where they are at the same height and were not
+    seen nearer, and keep to their support.
     """
-    n, count = shape.shape
-    state = _State(
-        np.zeros((n, count, 3)),
-        np.zeros((n, count)),
-        np.zeros((n, count, prints.outline.shape[2], 2)),
-        np.take_along_axis(prints.low[None], shape[:, :, None], 2)[..., 0],
-        np.take_along_axis(prints.high[None], shape[:, :, None], 2)[..., 0],
-    )
+    n = len(shape)
+    together = groups(prints, found(prints))
+    state = begin(prints, together, shape, uniform, strength)
     stuck = np.full(n, -1)
-    placed: list[int] = []
-    for u, unit in enumerate(prints.units):
-        heights = _heights(prints, unit, shape, state)
+    for g, group in enumerate(together):
         todo = np.flatnonzero(stuck < 0)
         for t in range(TRIES):
             if not len(todo):
                 break
-            poses = _candidates(
-                prints, unit, uniform[todo, u, t], stays[todo, u] & (t < TRIES // 2), t
-            )
-            good = _try(prints, unit, shape, state, heights, placed, todo, *poses)
-            todo = todo[~good]
-        stuck[todo] = u
-        placed += unit.members
-    return Placement(state.position, state.yaw, stuck)
+            todo = todo[~_try(state, together, g, todo, t)]
+        stuck[todo] = group.units[0]
+    return Placement(state.position, state.yaw, stuck, state.tried)
 
 
-@dataclass(frozen=True)
-class _State:
-    """What is placed so far; its arrays are filled in as units find their places."""
+def layout_distance(
+    prints: Footprints, position: Array, quaternion: Array, seen: Array, extra: int
+) -> Array:
+    """(n,) distances in 0..1 of n cousins' layouts from the twin's: 0 for the twin's own.
 
-    position: Array
-    yaw: Array
-    outline: Array
-    low: Array
-    high: Array
-
-
-def _candidates(
-    prints: Footprints, unit: Unit, uniform: Array, stays: NDArray[np.bool_], t: int
-) -> tuple[Array, Array]:
-    root = unit.members[0]
-    seen = prints.position[root, :2]
-    reach = min(1.0, 2.0 * (1.0 - t / (TRIES - 1)))
-    low, high = unit.support.polygon.min(0), unit.support.polygon.max(0)
-    anywhere = low + uniform[:, :2] * (high - low) - seen
-    near = NEAR * (2 * uniform[:, :2] - 1)
-    turn = np.where(stays, NEAR_TURN, np.pi) * (2 * uniform[:, 2] - 1)
-    return seen + reach * np.where(stays[:, None], near, anywhere), reach * turn
-
-
-def _heights(
-    prints: Footprints, unit: Unit, shape: NDArray[np.int64], state: _State
-) -> dict[int, Array]:
-    """World z (n,) of each member: on the surface, or as high upon its carrier as it was seen,
-    in proportion to the carrier's height."""
-    out: dict[int, Array] = {}
-    for i in unit.members:
-        below = prints.carrier[i]
-        if below < 0:
-            out[i] = unit.support.height - state.low[:, i]
-            continue
-        foot = prints.position[:, 2] + prints.low[:, 0]
-        share = (foot[i] - foot[below]) / (prints.high[below, 0] - prints.low[below, 0])
-        bottom = out[below] + state.low[:, below]
-        out[i] = bottom + share * (state.high[:, below] - state.low[:, below]) - state.low[:, i]
-    return out
+    position (n, A, 3), quaternion (n, A, 4): poses, the last `extra` of distractors; seen (A, 4):
+    the twin's orientations. Three quarters count how far its own objects went and turned, in the
+    mean: half from the way, over half the diagonal of what each stands on, half from the turn,
+    over half a turn. A quarter counts the distractors, over `DISTRACTORS`.
+    """
+    own = slice(0, position.shape[1] - extra)
+    clutter = min(extra / DISTRACTORS, 1.0) / 4
+    if position.shape[1] == extra:
+        return np.full(len(position), clutter)
+    reach = np.array([np.linalg.norm(np.ptp(s.polygon, axis=0)) / 2 for s in prints.supports])
+    went = np.linalg.norm(position[:, own, :2] - prints.position[own, :2], axis=-1) / reach[own]
+    # By the chord between the quaternions, which is nothing where they are the same.
+    chords = [np.linalg.norm(quaternion[:, own] + sign * seen[own], axis=-1) for sign in (-1, 1)]
+    turn = 4 * np.arcsin(np.minimum(np.minimum(*chords) / 2, 1)) / np.pi
+    moved = np.minimum(went, 1) / 2 + np.minimum(turn, 1) / 2
+    return 0.75 * moved.mean(1) + clutter
 
 
-def _try(
-    prints: Footprints,
-    unit: Unit,
-    shape: NDArray[np.int64],
-    state: _State,
-    heights: dict[int, Array],
-    placed: list[int],
-    rows: NDArray[np.int64],
-    root_xy: Array,
-    yaw: Array,
-) -> NDArray[np.bool_]:
+def _try(state: State, together: list[Group], g: int, rows: Index, t: int) -> NDArray[np.bool_]:
+    """Try a place for group g in these cousins, and keep it where nothing speaks against it."""
+    tried = poses(state, together[g], g, rows, t)
     good = np.ones(len(rows), bool)
-    root = prints.position[unit.members[0], :2]
-    found: list[tuple[int, Array, Array]] = []
-    for i in unit.members:
-        offset = np.broadcast_to(prints.position[i, :2] - root, (len(rows), 1, 2))
-        xy = root_xy + turned(offset, yaw)[:, 0]
-        outline = turned(prints.outline[i, shape[rows, i]], yaw) + xy[:, None]
-        found.append((i, xy, outline))
-        if prints.carrier[i] < 0:
-            at = np.flatnonzero(good)
-            good[at] = clear(outline[at], unit.support.polygon) >= prints.inset[i] - 1e-9
-        bottom, top = (heights[i][rows] + e[rows, i] for e in (state.low, state.high))
-        for j, obstacle in enumerate(prints.obstacles):
-            at = np.flatnonzero(good & (bottom < obstacle.high) & (top > obstacle.low))
-            other = np.broadcast_to(obstacle.outline, (len(at), *obstacle.outline.shape[1:]))
-            good[at] = gap(outline[at], other) >= prints.room[i, j] - 1e-9
-        for j in placed:
-            z = state.position[rows, j, 2]
-            level = (bottom < z + state.high[rows, j]) & (top > z + state.low[rows, j])
-            at = np.flatnonzero(good & level)
-            good[at] = gap(outline[at], state.outline[rows[at], j]) >= GAP
+    checks = (
+        _surroundings(state, rows, tried, good),
+        _others(state, together, g, rows, tried, good),
+        _relatives(state, together[g], rows, tried, good),
+    )
+    # Each looks only at what was good so far.
+    for at, passed, reason in chain.from_iterable(checks):
+        good[at] = passed
+        state.tried[rows[at[~passed]], reason] += 1
     done = rows[good]
-    for i, xy, outline in found:
-        state.position[done, i, :2] = xy[good]
-        state.position[done, i, 2] = heights[i][done]
-        state.yaw[done, i] = yaw[good]
-        state.outline[done, i] = outline[good]
+    for pose in tried.values():
+        for i, outline in pose.outline.items():
+            state.position[done, i, :2] = pose.place[i][good]
+            state.yaw[done, i] = pose.turn[i][good]
+            state.outline[done, i] = outline[good]
     return good
+
+
+def _surroundings(
+    state: State, rows: Index, tried: dict[int, Pose], good: NDArray[np.bool_]
+) -> Iterator[_Check]:
+    """Does it lie on its support, and clear of what stands still?"""
+    prints = state.prints
+    for u, pose in tried.items():
+        polygon = prints.units[u].support.polygon
+        for i, outline in pose.outline.items():
+            if prints.carrier[i] < 0:
+                # Far from the edge the middle alone tells.
+                at, need = np.flatnonzero(good), prints.inset[i] - SLACK
+                at = at[inset(pose.place[i][at], polygon) < state.radius[rows[at], i] + need]
+                yield at, clear(outline[at], polygon) >= need, _EDGE
+            for j, obstacle in enumerate(prints.obstacles):
+                level = state.low[rows, i] < obstacle.high
+                level &= state.high[rows, i] > obstacle.low
+                at = np.flatnonzero(good & level)
+                if len(at) and prints.room[i, j] > -np.inf:
+                    apart = _gap_to(obstacle, outline[at])
+                    yield at, apart >= prints.room[i, j] - SLACK, _OBSTACLE
+
+
+def _others(
+    state: State,
+    together: list[Group],
+    g: int,
+    rows: Index,
+    tried: dict[int, Pose],
+    good: NDArray[np.bool_],
+) -> Iterator[_Check]:
+    """Does it keep clear of other groups? What has not been placed yet keeps the place free that
+    it is meant for, so that it can stay there."""
+    for h, other in enumerate(together):
+        if h == g:
+            continue
+        kept = (state.mode[rows, h] != GOES) & (state.partner[rows, h] != g)
+        there = np.ones(len(rows), bool) if h < g else kept
+        for pose, j in product(tried.values(), other.members):
+            for i, outline in pose.outline.items():
+                at = _near(state, rows, good & there, pose, i, state.position[rows, j, :2], j)
+                apart = gap(outline[at], state.outline[rows[at], j])
+                yield at, apart >= state.prints.apart[i, j] - SLACK, _OBJECT
+
+
+def _relatives(
+    state: State, group: Group, rows: Index, tried: dict[int, Pose], good: NDArray[np.bool_]
+) -> Iterator[_Check]:
+    """Do the units of the group keep clear of one another, and near to what they were near to?"""
+    prints = state.prints
+    for u, v in combinations(group.units, 2):
+        for i, j in product(tried[u].outline, tried[v].outline):
+            at = _near(state, rows, good, tried[u], i, tried[v].place[j], j)
+            apart = gap(tried[u].outline[i][at], tried[v].outline[j][at])
+            yield at, apart >= prints.apart[i, j] - SLACK, _OBJECT
+    outlines = {i: outline for pose in tried.values() for i, outline in pose.outline.items()}
+    for link in group.links:
+        at = np.flatnonzero(good)
+        apart = gap(outlines[link.a][at], outlines[link.b][at])
+        yield at, apart <= TOGETHER + SLACK, _RELATION
+    for face in chain.from_iterable(group.faces.values()):
+        at = np.flatnonzero(good)
+        apart = _gap_to(prints.obstacles[face.j], outlines[face.i][at])
+        yield at, apart <= AGAINST + SLACK, _RELATION
+
+
+def _gap_to(obstacle: Obstacle, outlines: Array) -> Array:
+    return gap(
+        outlines, np.broadcast_to(obstacle.outline, (len(outlines), *obstacle.outline.shape[1:]))
+    )
+
+
+def _near(
+    state: State, rows: Index, at: NDArray[np.bool_], pose: Pose, i: int, place: Array, j: int
+) -> Index:
+    """Which cousins, of those that `at` names, have objects i and j at one height and so near to
+    one another that their outlines must be compared."""
+    at = at & (state.low[rows, i] < state.high[rows, j])
+    at &= state.high[rows, i] > state.low[rows, j]
+    away = pose.place[i] - place
+    reach = state.radius[rows, i] + state.radius[rows, j] + GAP
+    return np.flatnonzero(at & (away[:, 0] ** 2 + away[:, 1] ** 2 < reach**2))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cousins.errors import PackError
 from cousins.mesh import matrix_from_quaternion
@@ -48,9 +49,13 @@ class Footprints:
 
     outline (A, K, k, 2); low and high (A, K) are the extents along world z. position (A, 3) is
     the seen one. carrier (A,): the object that each stands on, -1 for a surface.
-    inset (A,): what each must keep to its support's edge; room (A, O): to each obstacle.
+    inset (A,): what each must keep to its support's edge; room (A, O): to each obstacle;
+    apart (A, A): to each other. gaps (A, A) and facing (A, O): how far it was seen from the
+    others and from the obstacles, infinite where they were not at one height.
+    extra: the last of the objects that the twin does not have, and whose position says nothing.
     """
 
+    names: tuple[str, ...]
     outline: Array
     low: Array
     high: Array
@@ -61,10 +66,16 @@ class Footprints:
     obstacles: tuple[Obstacle, ...]
     inset: Array
     room: Array
+    apart: Array
+    gaps: Array
+    facing: Array
+    extra: int = 0
 
 
-def footprints(scene: Scene, shapes: Sequence[Sequence[Asset]]) -> Footprints:
+def footprints(scene: Scene, shapes: Sequence[Sequence[Asset]], extra: int = 0) -> Footprints:
     """The footprints of every shape, and what the seen layout says of what belongs together.
+
+    extra: how many of the scene's last assets are distractors, which were never seen.
 
     Raises PackError for an object that stands on nothing that the scene holds.
     """
@@ -76,19 +87,38 @@ def footprints(scene: Scene, shapes: Sequence[Sequence[Asset]]) -> Footprints:
     seen = out[:, 0] + position[:, None, :2]
     bottom, top = position[:, 2] + low[:, 0], position[:, 2] + high[:, 0]
     obstacles = _obstacles(scene)
+    known = np.arange(len(seen)) < len(seen) - extra
     # What stands over an edge or in a wall when seen may do so in a cousin, but no further.
     inset = np.array(
         [min(MARGIN, clear(seen[i : i + 1], s.polygon)[0]) for i, s in enumerate(supports)]
     )
-    room = np.full((len(seen), len(obstacles)), GAP)
-    for i, j in np.ndindex(*room.shape):
+    inset[~known] = MARGIN
+    facing = np.full((len(seen), len(obstacles)), np.inf)
+    own = np.array([[o.name == s.name for o in obstacles] for s in supports], bool)
+    for i, j in np.argwhere(~own & known[:, None]):
         o = obstacles[j]
-        if o.name == supports[i].name:
-            room[i, j] = -np.inf
-        elif min(top[i], o.high) > max(bottom[i], o.low):
-            room[i, j] = min(GAP, gap(seen[i : i + 1], o.outline)[0])
-    units = _units(seen, bottom, top, carrier, supports)
-    return Footprints(out, low, high, position, carrier, supports, units, obstacles, inset, room)
+        if min(top[i], o.high) > max(bottom[i], o.low):
+            facing[i, j] = gap(seen[i : i + 1], o.outline)[0]
+    room = np.where(own, -np.inf, np.minimum(GAP, facing))
+    gaps = _gaps(seen, bottom, top, known)
+    units = _units(seen, gaps, carrier, supports, known)
+    return Footprints(
+        names=tuple(a.name for a in scene.assets),
+        outline=out,
+        low=low,
+        high=high,
+        position=position,
+        carrier=carrier,
+        supports=supports,
+        units=units,
+        obstacles=obstacles,
+        inset=inset,
+        room=room,
+        apart=np.minimum(GAP, gaps),
+        gaps=gaps,
+        facing=facing,
+        extra=extra,
+    )
 
 
 def _shadow(shape: Asset) -> tuple[Array, float, float]:
@@ -138,12 +168,20 @@ def _obstacles(scene: Scene) -> tuple[Obstacle, ...]:
     return (*slabs, *walls)
 
 
+def _gaps(seen: Array, bottom: Array, top: Array, known: NDArray[np.bool_]) -> Array:
+    gaps = np.full((len(seen), len(seen)), np.inf)
+    shared = np.minimum(top, top[:, None]) - np.maximum(bottom, bottom[:, None])
+    i, j = np.nonzero(np.triu(shared > TOUCH, 1) & known & known[:, None])
+    gaps[i, j] = gaps[j, i] = gap(seen[i], seen[j])
+    return gaps
+
+
 def _units(
     seen: Array,
-    bottom: Array,
-    top: Array,
+    gaps: Array,
     carrier: Sequence[int],
     supports: Sequence[Support],
+    known: NDArray[np.bool_],
 ) -> tuple[Unit, ...]:
     count = len(seen)
     label = list(range(count))
@@ -152,30 +190,36 @@ def _units(
         a, b = label[i], label[j]
         label[:] = [a if x == b else x for x in label]
 
-    def chain(i: int) -> list[int]:
-        out = [i]
-        while carrier[out[-1]] >= 0:
-            out.append(carrier[out[-1]])
-        return out
-
+    chains = [chain(carrier, i) for i in range(count)]
     for i in range(count):
         if carrier[i] >= 0:
             join(carrier[i], i)
     hooked = set()
-    for i in range(count):
-        for j in range(i):
-            level = min(top[i], top[j]) - max(bottom[i], bottom[j]) > TOUCH
-            stacked = i in chain(j) or j in chain(i)
-            if stacked or not level or supports[i] is not supports[j]:
-                continue
-            if gap(seen[i : i + 1], seen[j : j + 1])[0] < TOUCH:
-                join(i, j)
-                hooked |= {i, j}
+    for i, j in np.argwhere(np.tril(gaps < TOUCH)).tolist():
+        if i not in chains[j] and j not in chains[i] and supports[i] is supports[j]:
+            join(i, j)
+            hooked |= {i, j}
     units = []
     for name in sorted(set(label)):
-        members = sorted((i for i in range(count) if label[i] == name), key=lambda i: len(chain(i)))
+        members = sorted(
+            (i for i in range(count) if label[i] == name), key=lambda i: len(chains[i])
+        )
         units.append(Unit(tuple(members), supports[members[0]], bool(hooked & set(members))))
-    # The largest first: it has the least choice.
+    # The largest first: it has the least choice. What was never seen takes what room is left.
     return tuple(
-        sorted(units, key=lambda u: -sum(np.ptp(seen[i], axis=0).prod() for i in u.members))
+        sorted(
+            units,
+            key=lambda u: (
+                not known[u.members[0]],
+                -sum(np.ptp(seen[i], axis=0).prod() for i in u.members),
+            ),
+        )
     )
+
+
+def chain(carrier: Sequence[int], i: int) -> list[int]:
+    """The object, what carries it, what carries that, down to what stands on a surface."""
+    out = [i]
+    while carrier[out[-1]] >= 0:
+        out.append(carrier[out[-1]])
+    return out
