@@ -20,10 +20,13 @@ from cousins.pack import Pack, load_family, load_model, locate, numbered
 from cousins.pack_mjcf import compile_safe
 from cousins.progress import Progress, silent
 from cousins.types import Array, Cousin, Intrinsics
+from cousins.variation.camera import noisy
 
 Image = NDArray[np.uint8]
 CAMERA = "overview"
 TILE = (320, 240)
+# What a cousin has that no field of the model holds, and how many numbers that is.
+BESIDE = {"camera_noise": 3, "robot_base": 7}
 # A shadow map of 4096 takes software rendering twice the time, which one picture can afford; the
 # samples smooth edges for little.
 _SHADOW, _FINE, _SAMPLES = 1024, 4096, 4
@@ -39,7 +42,7 @@ def set_cousin(
     """
     qpos = arrays["qpos"][row]
     for name, values in arrays.items():
-        if name != "qpos":
+        if name != "qpos" and name not in BESIDE:
             getattr(model, name)[:] = values[row]
     model.qpos0[:] = qpos
     for joint in np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_FREE):
@@ -78,19 +81,40 @@ def _union(pack: Pack, k: int, family: Family) -> mujoco.MjModel:
     if "qpos" not in family.arrays:
         raise PackError(f"{where}: cousins.npz has no qpos: augment anew")
     for name, values in family.fields([0]).items() if len(family) else ():
-        shape = (model.nq,) if name == "qpos" else getattr(getattr(model, name, None), "shape", ())
-        if values.shape[1:] != shape:
+        if values.shape[1:] != _shape(model, name):
             raise PackError(f"{where}: {name} of cousins.npz has another shape: augment anew")
     return model
 
 
-def picture(pack: Pack, number: int | None, camera: str, size: tuple[int, int]) -> Image:
+def _shape(model: mujoco.MjModel, name: str) -> tuple[int, ...]:
+    if name in BESIDE:
+        return (BESIDE[name],)
+    return (model.nq,) if name == "qpos" else getattr(getattr(model, name, None), "shape", ())
+
+
+def picture(
+    pack: Pack, number: int | None, camera: str, size: tuple[int, int], noise: bool = False
+) -> Image:
     """(h, w, 3) RGB of cousin `number`, or of the twin for None. size: width, height in pixels.
+
+    noise: as the cousin's own camera sees it, the same at each call; the twin's has none.
 
     Raises UsageError for an unknown camera or cousin, MissingDependencyError without OpenGL.
     """
     model, data = twin_model(pack) if number is None else cousin_model(pack, number)
-    return render(model, data, camera, size)
+    image = render(model, data, camera, size)
+    if number is None or not noise:
+        return image
+    k, row = locate(pack, number)
+    return _noised(image, load_family(pack, k), row, number)
+
+
+def _noised(image: Image, family: Family, row: int, number: int) -> Image:
+    told = family.arrays.get("camera_noise")
+    if told is None:  # cousins from before cameras varied
+        return image
+    seen, _ = noisy(image, None, told[row], np.random.default_rng(number))
+    return image if seen is None else seen
 
 
 def render(model: mujoco.MjModel, data: mujoco.MjData, camera: str, size: tuple[int, int]) -> Image:

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from cousins.contact import IMPEDANCE, IMPRATIO, PLAIN, UNTOLD, settings
 from cousins.mesh import obj_text, png_bytes, principal, quaternion_from_matrix
@@ -38,7 +39,7 @@ SLAB = 0.03  # thickness of a support's collision geometry, m
 WALL = 0.05  # thickness of a wall's, m
 TORSIONAL = 0.005  # torsional friction, m: MuJoCo's default
 ROLLING = 0.01  # rolling resistance over radius: a hard ball on wood has 0.005..0.02
-_VIEW = Intrinsics(640, 480, 580.0, 580.0, 319.5, 239.5)  # 45 degrees high
+VIEW = Intrinsics(640, 480, 580.0, 580.0, 319.5, 239.5)  # 45 degrees high
 MAX_HULL_VERTICES = 64  # what GPU engines take comfortably
 
 
@@ -75,12 +76,15 @@ def build(
     asset_root: str = "assets",
     model: str = "twin",
     slots: Sequence[Slots] | None = None,
+    textures: Sequence[Sequence[NDArray[np.uint8]]] = (),
 ) -> tuple[str, dict[str, bytes]]:
     """The scene's XML, and the files under `asset_root` that it names.
 
     physical: one per asset; by default the modes.
     bank: for each asset further shapes of it, compiled into the model but used by no geom.
     slots: the geoms that each asset gets; by default those that its own shape needs.
+    textures: for each asset further textures (h, w, 3) RGB of it, likewise: the k-th, counted from
+    1, is the texture of the material `other_look(name, k)`.
     """
     slots = slots or [slots_of([asset]) for asset in scene.assets]
     physical = physical or [asset.physical for asset in scene.assets]
@@ -100,7 +104,8 @@ def build(
     _lights_and_cameras(world, scene)
     if scene.background is not None:
         _visual_mesh(assets, files, "background", scene.background)
-        _geom(world, "background", "visual", type="mesh", mesh="background", material="background")
+        _geom(world, "background", "visual", type="mesh", mesh="background", material="background",
+              rgba="1 1 1 1")  # fmt: skip
     for support in scene.supports:
         _support(world, assets, files, support, visible=scene.background is None)
     for wall in scene.walls:
@@ -114,6 +119,9 @@ def build(
     for variants in bank:
         for asset in variants:
             _meshes(assets, files, asset)
+    for asset, images in zip(scene.assets, textures, strict=False):
+        for k, image in enumerate(images, start=1):
+            _material(assets, files, other_look(asset.name, k), image)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode") + "\n", files
 
@@ -128,6 +136,11 @@ def mesh_files(asset: Asset) -> tuple[str, tuple[str, ...]]:
     return f"{asset.name}.obj", tuple(f"{asset.name}_c{i}.obj" for i in range(len(asset.parts)))
 
 
+def other_look(name: str, k: int) -> str:
+    """The material in which an object wears the k-th of its further textures."""
+    return f"{name}_t{k}"
+
+
 def collision_geoms(asset: Asset) -> int:
     """How many collision geoms the asset has in the model."""
     return 1 if asset.primitive else len(asset.parts)
@@ -139,7 +152,8 @@ def _numbers(values: object) -> str:
 
 def _visual(root: ET.Element) -> None:
     visual = ET.SubElement(root, "visual")
-    ET.SubElement(visual, "headlight", ambient="0.52 0.52 0.52", diffuse="0.38 0.38 0.38",
+    # What is dim everywhere comes from the light `fill`, which a cousin can have otherwise.
+    ET.SubElement(visual, "headlight", ambient="0 0 0", diffuse="0.38 0.38 0.38",
                   specular="0 0 0")  # fmt: skip
     ET.SubElement(visual, "global", offwidth="1920", offheight="1440", azimuth="90",
                   elevation="-35")  # fmt: skip
@@ -164,10 +178,12 @@ def _defaults(root: ET.Element) -> None:
 def _lights_and_cameras(world: ET.Element, scene: Scene) -> None:
     centre, radius = _focus(scene)
     light = centre + radius * np.array([0.6, -0.8, 2.5])
-    ET.SubElement(world, "light", pos=_numbers(light), dir=_numbers(centre - light),
+    ET.SubElement(world, "light", name="fill", type="directional", ambient="0.52 0.52 0.52",
+                  diffuse="0 0 0", specular="0 0 0", castshadow="false")  # fmt: skip
+    ET.SubElement(world, "light", name="lamp", pos=_numbers(light), dir=_numbers(centre - light),
                   diffuse="0.5 0.5 0.5", specular="0.1 0.1 0.1", castshadow="true")  # fmt: skip
     eye = centre + radius * np.array([0.0, -2.2, 1.5])
-    _camera(world, Camera("overview", look_at(eye, centre), _VIEW))
+    _camera(world, Camera("overview", look_at(eye, centre), VIEW))
     for camera in scene.cameras:
         _camera(world, camera)
 
@@ -208,9 +224,15 @@ def _geom(parent: ET.Element, name: str, kind: str, **attributes: str) -> ET.Ele
 def _visual_mesh(assets: ET.Element, files: dict[str, bytes], name: str, mesh: Mesh) -> None:
     files[f"{name}.obj"] = obj_text(mesh).encode()
     ET.SubElement(assets, "mesh", {"name": name, "class": "visual", "file": f"{name}.obj"})
+    _material(assets, files, name, mesh.texture)
+
+
+def _material(
+    assets: ET.Element, files: dict[str, bytes], name: str, texture: NDArray[np.uint8] | None
+) -> None:
     material = ET.SubElement(assets, "material", name=name, specular="0.1", shininess="0.1")
-    if mesh.texture is not None:
-        files[f"{name}.png"] = png_bytes(mesh.texture)
+    if texture is not None:
+        files[f"{name}.png"] = png_bytes(texture)
         ET.SubElement(assets, "texture", name=name, type="2d", file=f"{name}.png")
         material.set("texture", name)
 

@@ -1,6 +1,7 @@
 """Pictures of the twin and its cousins show what is there; the verbs write and tell them."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import mujoco
@@ -53,6 +54,32 @@ def test_a_cousin_in_the_shared_model_is_what_it_is_alone(pack):
     mujoco.mj_step(shared, data, 50)
     mujoco.mj_step(alone, own, 50)
     np.testing.assert_array_equal(data.qpos, own.qpos)
+
+
+def test_a_cousin_s_light_camera_and_noise_are_seen(pack, gl, monkeypatch):
+    """Fields of lights and cameras are written; what is no field is left to who asks for it."""
+    plain = picture.picture(pack, 3, "overview", SIZE).astype(int)
+    family = load_family(pack, 0)
+    model = mujoco.MjModel.from_xml_string(family.xml, dict(family.files))
+    fields = {n: np.stack([getattr(model, n)] * len(family))
+              for n in ("light_diffuse", "light_ambient", "cam_pos")}  # fmt: skip
+    beside = {"camera_noise": np.tile(np.float32([0.05, 0, 0]), (len(family), 1)),
+              "robot_base": np.zeros((len(family), 7))}  # fmt: skip
+
+    def shown(noise=False, **changed):
+        arrays = {**family.arrays, **fields, **beside, **changed}
+        monkeypatch.setattr(picture, "load_family", lambda *_: replace(family, arrays=arrays))
+        return picture.picture(pack, 3, "overview", SIZE, noise).astype(int)
+
+    np.testing.assert_array_equal(shown(), plain)
+    dim = {n: fields[n] / 2 for n in ("light_diffuse", "light_ambient")}
+    assert shown(**dim).mean() < 0.8 * plain.mean()
+    assert np.abs(shown(cam_pos=fields["cam_pos"] + [0.1, 0, 0]) - plain).mean() > 2
+    noisy = shown(noise=True)
+    assert np.std(noisy - plain) > 5
+    np.testing.assert_array_equal(shown(noise=True), noisy, "the same at each call")
+    with pytest.raises(PackError, match="robot_base of cousins.npz has another shape"):
+        shown(robot_base=np.zeros((len(family), 3)))
 
 
 def test_a_cousin_looks_other_than_the_twin(pack, gl):
