@@ -19,6 +19,7 @@ from cousins.cache import Cache
 from cousins.capture import Lens, open_capture
 from cousins.errors import CaptureError, PackError, PartlyFailedError, ScanError, UsageError
 from cousins.labels.stage import Labelling, check, label_all
+from cousins.library import Household, Library
 from cousins.native import require
 from cousins.pack_reader import MAX_ASSET
 from cousins.photos import capture as photo_capture
@@ -26,7 +27,6 @@ from cousins.progress import Progress, silent
 from cousins.segment.world import World
 from cousins.settle import Settled, lift, steady
 from cousins.types import Capture, Photos, Scene
-from cousins.library import Household, Library
 from cousins.variation.axes import Settings
 from cousins.variation.family import HOPELESS, Chunk, chunk, joined
 from cousins.variation.sampling import Sources, axes, sources

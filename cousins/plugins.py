@@ -19,6 +19,7 @@ Group = Literal[
     "cousins.maskers",
     "cousins.labelers",
     "cousins.engines",
+    "cousins.axes",
 ]
 
 

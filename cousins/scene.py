@@ -65,7 +65,7 @@ class Slots:
 
 def slots_of(shapes: Sequence[Asset]) -> Slots:
     """What it takes to stand for any of these shapes."""
-    kinds = dict.fromkeys(s.primitive.kind for s in shapes if s.primitive)
+    kinds: dict[Kind, None] = dict.fromkeys(s.primitive.kind for s in shapes if s.primitive)
     return Slots(tuple(kinds), max(0, *(len(s.parts) for s in shapes if not s.primitive), 0))
 
 

@@ -13,12 +13,14 @@ import numpy as np
 from mujoco.batch import Batch
 from numpy.typing import NDArray
 
+from cousins.bank import rows
 from cousins.mesh import matrix_from_quaternion
+from cousins.physics import mixed
 from cousins.types import Array, Asset, Mesh, Scene, Support
 from cousins.variation import physical
 from cousins.variation.batch import advance, batch
-from cousins.variation.shapes import contact_points
-from cousins.variation.union import Draws, Union, arrays, union
+from cousins.variation.union import Union, Variants, union
+from cousins.variation.units import contact_points
 
 PROBES = ("tilt_slide", "tilt_tip", "push_slide", "drop")
 PROPERTIES = ("mass", "friction", "shell_fraction", "restitution")
@@ -132,21 +134,13 @@ def samples_of(
 ) -> Samples:
     """The draws of these values, each (n,), with the centres of mass and inertias they lead to."""
     shape = physical.moments(asset)
-
-    def rows(value: Array, count: int) -> Array:
-        return np.broadcast_to(value, (count, *value.shape))
-
-    def inertia(mass: Array, share: Array) -> tuple[Array, Array]:
-        n = len(mass)
-        return physical.inertia(
-            mass, share, (rows(shape.solid_centre, n), rows(shape.solid_inertia, n)),
-            (rows(shape.shell_centre, n), rows(shape.shell_inertia, n)),
-        )  # fmt: skip
-
-    centre, about = inertia(mass, shell_fraction)
+    solid = (shape.solid_centre, shape.solid_inertia)
+    shell = (shape.shell_centre, shape.shell_inertia)
+    centre, unit = mixed(shell_fraction, solid, shell)
     # A scan may have found that its weight lies elsewhere than its shape says.
-    middle, _ = inertia(np.ones(1), np.array([asset.shell_fraction.mode]))
-    centre = centre + (asset.center_of_mass - middle[0])
+    middle, _ = mixed(np.array(asset.shell_fraction.mode), solid, shell)
+    centre = centre + (asset.center_of_mass - middle)
+    about = mass[:, None, None] * unit
     n = len(mass)
     values = (mass, friction, shell_fraction, restitution, centre, about)
     return Samples(*values, scores=np.zeros((n, len(PROPERTIES))), weights=np.full(n, 1 / n))
@@ -183,7 +177,7 @@ class _Rig:
 
     @property
     def body(self) -> int:
-        return self.union.slots[0].body
+        return int(self.union.bank.body[0])
 
     @property
     def gravity(self) -> float:
@@ -216,7 +210,7 @@ def _rig(asset: Asset, samples: Samples, threads: int) -> _Rig:
     points = contact_points(asset, rotation) @ rotation.T
     asset = asset.moved(np.array([0.0, 0.0, -points[:, 2].min()]), asset.quaternion)
     square = _BOARD * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1.0]])
-    made = union(Scene((asset,), (Support("board", "table", 0.0, square),)), [[asset]])
+    made = union(Scene((asset,), (Support("board", "table", 0.0, square),)), [Variants((asset,))])
     n = len(samples)
     start = np.tile(np.append(asset.position, asset.quaternion), (n, 1))
     sims = _sims(made, samples, start, threads)
@@ -238,18 +232,15 @@ def _rig(asset: Asset, samples: Samples, threads: int) -> _Rig:
 
 def _sims(made: Union, samples: Samples, start: Array, threads: int) -> Batch:
     n = len(samples)
-    draws = Draws(
-        shape=np.zeros((n, 1), np.int64),
-        position=start[:, None, :3],
-        quaternion=start[:, None, 3:],
-        mass=samples.mass[:, None],
-        friction=samples.friction[:, None],
-        restitution=samples.restitution[:, None],
-        centre=samples.centre[:, None],
-        inertia=samples.inertia[:, None],
-        rgba=np.ones((n, 1, 4), np.float32),
-    )
-    return batch(made.model, arrays(made, draws), threads)
+    drawn = {
+        "qpos": start,
+        "shape": np.zeros((n, 1), np.uint16),
+        "mass": samples.mass[:, None],
+        "friction": samples.friction[:, None],
+        "restitution": samples.restitution[:, None],
+        "shell_fraction": samples.shell_fraction[:, None],
+    }
+    return batch(made.model, rows(made.bank, drawn), threads)
 
 
 def _sides(points: Array, centre: Array) -> tuple[Array, Array]:

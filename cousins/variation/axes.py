@@ -5,14 +5,14 @@ is from the twin. A new one is one small file; packages bring theirs by an entry
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cousins.types import Array, Scene
-from cousins.variation.certificate import Judge
+from cousins.variation.judge import Judge
 from cousins.variation.union import Union
 from cousins.variation.units import Footprints
 
@@ -58,6 +58,11 @@ class Source:
     def scene(self) -> Scene:
         """The twin with the family's distractors."""
         return self.union.scene
+
+    @property
+    def twin(self) -> Scene:
+        """The scene without them."""
+        return replace(self.scene, assets=self.scene.assets[: self.own])
 
     @property
     def own(self) -> int:

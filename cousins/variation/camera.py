@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import mujoco
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from cousins.scene import VIEW
 from cousins.types import Array, Scene
+from cousins.variation.axes import Drawn, Source
 
 MOVE = 0.10  # m that a camera moves at most: as far as one put up anew by hand is off
 NEAR = 0.15  # and in shares of its distance from what it looks at
@@ -165,3 +167,22 @@ def distance(model: mujoco.MjModel, scene: Scene, arrays: Mapping[str, NDArray[A
     parts = [moved, angle / (TURN + ROLL), np.abs(np.log(focal)) / np.log(ZOOM),
              arrays["camera_noise"] / NOISE]  # fmt: skip
     return np.mean([np.minimum(part, 1).mean(1) for part in parts], axis=0)
+
+
+@dataclass(frozen=True)
+class CameraView:
+    """The axis; see the module."""
+
+    name: str = "camera"
+
+    def numbers(self, source: Source) -> int:
+        """See `numbers`."""
+        return numbers(source.twin)
+
+    def draw(self, source: Source, uniform: Array, strength: Array, drawn: Drawn) -> Drawn:
+        """See `draw`."""
+        return draw(source.union.model, source.twin, uniform, strength)
+
+    def distance(self, source: Source, drawn: Drawn) -> Array:
+        """See `distance`."""
+        return distance(source.union.model, source.twin, drawn)

@@ -11,7 +11,7 @@ import numpy as np
 from mujoco.batch import Batch
 from numpy.typing import NDArray
 
-from cousins.bank import Bank, Family, rows
+from cousins.bank import Family, rows
 from cousins.errors import PackError, UsageError
 from cousins.mesh import matrix_from_quaternion
 from cousins.polygons import inset
@@ -19,7 +19,8 @@ from cousins.scene import compile_model
 from cousins.types import Array, Certificate, Scene
 from cousins.variation.batch import advance, batch
 from cousins.variation.distractors import with_distractors
-from cousins.variation.relations import Relation, broken
+from cousins.variation.judge import Judge
+from cousins.variation.relations import broken
 from cousins.variation.robot import nominal, reachable
 from cousins.variation.units import Footprints, footprints
 
@@ -52,27 +53,6 @@ STRAYED, COVERED, TOO_FAR = (
 )
 KINDS = (NO_ROOM, UNSTABLE, FELL, OFF, OVERLAPS, UNSETTLED, MOVED, RESTLESS, STRAYED, COVERED,
          TOO_FAR)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Judge:
-    """What cousins of one family must answer for.
-
-    prints: of the scene's objects. relations: what must hold between them. own: how many of them
-    are the twin's, and no distractors.
-    """
-
-    model: mujoco.MjModel
-    scene: Scene
-    prints: Footprints
-    relations: tuple[Relation, ...]
-    bank: Bank
-    own: int
-
-    @property
-    def names(self) -> list[str]:
-        """Of the objects."""
-        return [asset.name for asset in self.scene.assets]
 
 
 @dataclass(frozen=True)
@@ -204,7 +184,7 @@ def hold(judge: Judge, drawn: Mapping[str, NDArray[Any]], threads: int = 0) -> V
 
 
 def _energy(
-    model: mujoco.MjModel, bodies: NDArray[np.int32], fields: Mapping[str, NDArray[Any]],
+    model: mujoco.MjModel, bodies: NDArray[Any], fields: Mapping[str, NDArray[Any]],
     qvel: Array,
 ) -> Array:  # fmt: skip
     """(n, A) J of motion, at most."""
@@ -288,12 +268,12 @@ def contacts(sims: Batch, model: mujoco.MjModel) -> tuple[Array, NDArray[np.bool
     return deepest, touching
 
 
-def _bodies(model: mujoco.MjModel, names: Sequence[str]) -> NDArray[np.int64]:
+def _bodies(model: mujoco.MjModel, names: Sequence[str]) -> NDArray[Any]:
     return np.array([mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, name) for name in names])
 
 
 def _motion(
-    model: mujoco.MjModel, bodies: NDArray[np.int64], before: Array, after: Array
+    model: mujoco.MjModel, bodies: NDArray[Any], before: Array, after: Array
 ) -> tuple[Array, Array, Array]:
     """How far each body moved (m), turned (rad) and sank (m): each (n, A)."""
     start = model.jnt_qposadr[model.body_jntadr[bodies]]
@@ -307,7 +287,7 @@ def _motion(
 
 def _off(
     model: mujoco.MjModel,
-    bodies: NDArray[np.int64],
+    bodies: NDArray[Any],
     prints: Footprints,
     touching: NDArray[np.bool_],
     qpos: Array,

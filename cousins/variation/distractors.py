@@ -1,9 +1,9 @@
-"""Things that the twin does not have: household shapes, with properties as a scan would guess them."""
+"""Things that the twin does not have: household shapes, and properties as a scan guesses them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import mujoco
 import numpy as np
@@ -16,12 +16,18 @@ from cousins.household import draw
 from cousins.mesh import parse_obj
 from cousins.physics.estimate import properties
 from cousins.physics.form import form
+from cousins.scene import Kind
 from cousins.types import Asset, Mesh, Primitive, Scene
 from cousins.variation.union import Variants
 
 # Of few convex parts: they are to be in the way, not to be handled.
 CATEGORIES = ("box", "can", "carton", "bottle", "book", "case")
 SHAPES = 8  # of each
+KINDS: Mapping[int, Kind] = {
+    int(mujoco.mjtGeom.mjGEOM_BOX): "box",
+    int(mujoco.mjtGeom.mjGEOM_CYLINDER): "cylinder",
+    int(mujoco.mjtGeom.mjGEOM_SPHERE): "sphere",
+}
 
 
 def distractors(
@@ -72,16 +78,15 @@ def _stand_in(family: Family, model: mujoco.MjModel, i: int, support: str) -> As
     name = model.body(int(bank.body[i])).name
     mine = np.flatnonzero((bank.owner == i) & bank.used[0])
     first, *solid = mine.tolist()
-    kinds = {mujoco.mjtGeom.mjGEOM_BOX: "box", mujoco.mjtGeom.mjGEOM_CYLINDER: "cylinder",
-             mujoco.mjtGeom.mjGEOM_SPHERE: "sphere"}  # fmt: skip
-    kind: Any = kinds.get(model.geom_type[bank.geom[solid[0]]])
+    kind = KINDS.get(model.geom_type[bank.geom[solid[0]]])
     primitive, parts = None, ()
     if kind is not None:
         fields = (bank.size, bank.position, bank.quaternion)
         primitive = Primitive(kind, *(tuple(f[0, solid[0]].tolist()) for f in fields))
     else:
         parts = tuple(_mesh(family, model, bank.dataid[0, j]) for j in solid)
-    mass, friction = float(model.body_mass[bank.body[i]]), float(model.geom_friction[bank.geom[solid[0]], 0])
+    mass = float(model.body_mass[bank.body[i]])
+    friction = float(model.geom_friction[bank.geom[solid[0]], 0])
     return Asset(
         name=name, label=name.replace("_", " "), label_source="distractor", label_confidence=1.0,
         position=model.body_pos[bank.body[i]], quaternion=np.array([1.0, 0, 0, 0]),

@@ -2,54 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from cousins.bank import Family
 from cousins.contact import restitution
-from cousins.errors import UsageError
+from cousins.errors import PackError, UsageError
 from cousins.mesh import matrix_from_quaternion, parse_obj
 from cousins.scene import compile_model
 from cousins.types import Asset, Mesh, Physical, Primitive, Scene
+from cousins.variation.distractors import KINDS, with_distractors
 from cousins.variation.physical import volume
-from cousins.variation.shapes import Deformation, variant
-from cousins.variation.union import FIELDS
 
 
 def cousin_scene(scene: Scene, family: Family, k: int) -> tuple[Scene, list[Physical]]:
     """Row k of a family of `scene`, for `cousins.scene.build`: its objects and their properties.
 
-    The scene holds each object in the shape and the pose that this cousin starts with. Raises
-    UsageError for a k that the family does not hold.
+    The scene holds each object in the shape and the pose that this cousin starts with, and its
+    distractors; it is seen by the twin's cameras, in the twin's light. Raises UsageError for a k
+    that the family does not hold, and PackError for a family without a bank.
     """
     if not 0 <= k < len(family):
         raise UsageError(f"no cousin {k}: the family holds 0 to {len(family) - 1}")
+    if family.bank is None:
+        raise PackError("a family without a bank of shapes, of an older version: augment anew")
     model = compile_model(family.xml, dict(family.files))
-    pairs = [_object(model, asset, family, k) for asset in scene.assets]
+    whole = with_distractors(scene, family, model)
+    row = {name: value[0] for name, value in family.fields([k]).items()}
+    shape = family.arrays["shape"][k]
+    pairs = [
+        _object(model, asset, family, row, np.flatnonzero(family.bank.owner == i)[used])
+        for i, asset in enumerate(whole.assets)
+        for used in [family.bank.used[shape[i], family.bank.owner == i]]
+    ]
     return replace(scene, assets=tuple(a for a, _ in pairs)), [p for _, p in pairs]
 
 
-def _object(model: mujoco.MjModel, asset: Asset, family: Family, k: int) -> tuple[Asset, Physical]:
-    row = {name: getattr(model, name) for name in FIELDS}
-    row |= {name: value[k] for name, value in family.arrays.items()}
+def _object(
+    model: mujoco.MjModel, asset: Asset, family: Family, row: Mapping[str, NDArray[Any]],
+    slots: NDArray[np.int64],
+) -> tuple[Asset, Physical]:  # fmt: skip
+    bank = family.bank
+    assert bank is not None
     body = model.body(asset.name).id
     start = int(model.jnt_qposadr[model.body_jntadr[body]])
-    visual, *collision = model.body_geomadr[body] + np.arange(model.body_geomnum[body])
-    meshes = [model.mesh(int(i)).name for i in row["geom_dataid"][[visual, *collision]] if i >= 0]
-    shape, *parts = (_mesh(family, name) for name in meshes)
-    primitive = asset.primitive
-    if primitive is not None:
-        geom = collision[0]
-        changed = Primitive(
-            primitive.kind,
-            _triple(row["geom_size"][geom]),
-            _triple(row["geom_pos"][geom]),
-            primitive.quaternion,
-        )
-        parts = variant(asset, asset.name, Deformation(_ratio(primitive, changed))).parts
-        primitive = changed
+    visual, *collision = bank.geom[slots].tolist()
+    kind = KINDS.get(model.geom_type[collision[0]])
+    primitive = None
+    if kind is not None:
+        fields = ("geom_size", "geom_pos", "geom_quat")
+        size, position, quaternion = (tuple(row[f][collision[0]].tolist()) for f in fields)
+        primitive = Primitive(kind, size, position, quaternion)
+    parts = () if primitive else tuple(_mesh(model, family, row, g) for g in collision)
+    shape = _mesh(model, family, row, visual)
     axes = matrix_from_quaternion(row["body_iquat"][body])
     solref, solimp = row["geom_solref"][collision[0]], row["geom_solimp"][collision[0]]
     r, g, b, alpha = (float(v) for v in row["geom_rgba"][visual])
@@ -63,34 +73,35 @@ def _object(model: mujoco.MjModel, asset: Asset, family: Family, k: int) -> tupl
         restitution=float(restitution(solref)),
         contact=np.append(solref, solimp[0]),
     )
-    changed_asset = replace(
+    changed = replace(
         asset,
         position=row["qpos"][start : start + 3],
         quaternion=row["qpos"][start + 3 : start + 7],
-        visual=replace(shape, texture=asset.visual.texture),
-        parts=tuple(parts),
+        visual=replace(shape, texture=_texture(model, family, row, visual)),
+        parts=parts,
         primitive=primitive,
         center_of_mass=physical.center_of_mass,
         inertia=physical.inertia,
     )
-    return replace(changed_asset, volume=volume(changed_asset)), physical
+    return replace(changed, volume=volume(changed)), physical
 
 
-def _mesh(family: Family, name: str) -> Mesh:
-    return parse_obj(family.files[f"{name}.obj"].decode(), f"{name}.obj")
+def _mesh(
+    model: mujoco.MjModel, family: Family, row: Mapping[str, NDArray[Any]], geom: int
+) -> Mesh:
+    name = f"{model.mesh(int(row['geom_dataid'][geom])).name}.obj"
+    return parse_obj(family.files[name].decode(), name)
 
 
-def _triple(values: np.ndarray) -> tuple[float, float, float]:
-    a, b, c = (float(v) for v in values)
-    return a, b, c
+def _texture(
+    model: mujoco.MjModel, family: Family, row: Mapping[str, NDArray[Any]], geom: int
+) -> NDArray[np.uint8] | None:
+    """The texture that it wears, as its file has it; None where it has one colour."""
+    import cv2
 
-
-def _ratio(before: Primitive, after: Primitive) -> tuple[float, float, float]:
-    if before.kind == "sphere":
-        radius = after.size[0] / before.size[0]
-        return radius, radius, radius
-    if before.kind == "cylinder":
-        radius = after.size[0] / before.size[0]
-        return radius, radius, after.size[1] / before.size[1]
-    a, b, c = (x / y for x, y in zip(after.size, before.size, strict=True))
-    return a, b, c
+    material = int(row.get("geom_matid", model.geom_matid)[geom])
+    name = f"{model.material(material).name}.png" if material >= 0 else ""
+    if name not in family.files:
+        return None
+    image = cv2.imdecode(np.frombuffer(family.files[name], np.uint8), cv2.IMREAD_COLOR)
+    return None if image is None else np.ascontiguousarray(image[..., ::-1], np.uint8)

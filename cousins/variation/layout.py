@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cousins.polygons import clear, gap, inset
 from cousins.types import Array
+from cousins.variation.axes import Drawn, Source
 from cousins.variation.groups import Group, groups
 from cousins.variation.plan import GOES, REASONS, Index, State, begin
 from cousins.variation.poses import SLACK, TRIES, Pose, poses
@@ -195,3 +196,39 @@ def _near(
     away = pose.place[i] - place
     reach = state.radius[rows, i] + state.radius[rows, j] + GAP
     return np.flatnonzero(at & (away[:, 0] ** 2 + away[:, 1] ** 2 < reach**2))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The axis; see the module. qpos (n, nq) as placed; stuck and tried as in `Placement`."""
+
+    name: str = "layout"
+
+    def numbers(self, source: Source) -> int:
+        """`NUMBERS` for each unit."""
+        return NUMBERS * len(source.footprints.units)
+
+    def draw(self, source: Source, uniform: Array, strength: Array, drawn: Drawn) -> Drawn:
+        """See `place`."""
+        n, bank = len(uniform), source.union.bank
+        numbers = uniform.reshape(n, len(source.footprints.units), NUMBERS)
+        placed = place(source.footprints, drawn["shape"].astype(np.int64), numbers, strength)
+        qpos = np.broadcast_to(source.union.model.qpos0, (n, source.union.model.nq)).copy()
+        seen = np.array([a.quaternion for a in source.scene.assets])
+        at = bank.address[:, None]
+        qpos[:, at + np.arange(3)] = placed.position
+        qpos[:, at + np.arange(3, 7)] = yawed(seen, placed.yaw)
+        return {"qpos": qpos, "stuck": placed.stuck, "tried": placed.tried}
+
+    def distance(self, source: Source, drawn: Drawn) -> Array:
+        """See `layout_distance`."""
+        pose = drawn["qpos"][:, source.union.bank.address[:, None] + np.arange(7)]
+        seen = np.array([a.quaternion for a in source.scene.assets])
+        return layout_distance(source.footprints, pose[..., :3], pose[..., 3:], seen, source.family)
+
+
+def yawed(quaternion: Array, yaw: Array) -> Array:
+    """(n, A, 4): quaternions (A, 4) turned about world z by yaw (n, A)."""
+    c, s = np.cos(yaw / 2), np.sin(yaw / 2)
+    w, x, y, z = np.moveaxis(quaternion, -1, 0)
+    return np.stack([c * w - s * z, c * x - s * y, c * y + s * x, c * z + s * w], -1)

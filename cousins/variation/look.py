@@ -7,15 +7,17 @@ dimmed and tinted, the lamp may stand on any side, and the room may be painted a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from cousins.raycast import VISIBLE
 from cousins.scene import other_look
 from cousins.types import Array, Scene
+from cousins.variation.axes import Drawn, Source
+from cousins.variation.looks import surface_geoms
 
 DIM = 0.4  # most that a tint dims a texture
 CAST = 0.3  # and most that it dims one channel more than the others
@@ -39,12 +41,6 @@ def numbers(scene: Scene) -> int:
 
 def _surfaces(scene: Scene) -> int:
     return len(scene.supports) + len(scene.walls) if scene.background is None else 1
-
-
-def surface_geoms(model: mujoco.MjModel) -> NDArray[np.int64]:
-    """(S,) ids of the visible geoms that are no object's: supports and walls, or what was scanned
-    around the objects."""
-    return np.flatnonzero((model.geom_bodyid == 0) & np.isin(model.geom_group, VISIBLE))
 
 
 def object_geoms(model: mujoco.MjModel, scene: Scene) -> NDArray[np.int64]:
@@ -221,3 +217,22 @@ def _light_apart(model: mujoco.MjModel, arrays: Mapping[str, NDArray[Any]]) -> A
 def _mean(values: Array) -> Array:
     """(n,) means of (n, k), cut off at 1; 0 for no k."""
     return np.minimum(values, 1).sum(1) / max(1, values.shape[1])
+
+
+@dataclass(frozen=True)
+class Look:
+    """The axis; see the module."""
+
+    name: str = "look"
+
+    def numbers(self, source: Source) -> int:
+        """See `numbers`."""
+        return numbers(source.scene)
+
+    def draw(self, source: Source, uniform: Array, strength: Array, drawn: Drawn) -> Drawn:
+        """See `draw`."""
+        return draw(source.union.model, source.scene, uniform, strength)
+
+    def distance(self, source: Source, drawn: Drawn) -> Array:
+        """See `distance`."""
+        return distance(source.union.model, source.scene, drawn)

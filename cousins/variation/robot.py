@@ -15,6 +15,7 @@ from cousins.mesh import matrix_from_quaternion
 from cousins.polygons import inset
 from cousins.scene import SLAB
 from cousins.types import Array, Scene, Support
+from cousins.variation.axes import Drawn, Source
 
 REACH = 0.85  # m, of a table-top arm with seven joints
 OUTSIDE = 0.05  # m from the support's edge to the middle of the base
@@ -33,7 +34,7 @@ def numbers(scene: Scene) -> int:
 
 
 def draw(
-    model: mujoco.MjModel,
+    model: mujoco.MjModel | None,
     scene: Scene,
     uniform: Array,
     strength: Array,
@@ -49,15 +50,15 @@ def draw(
     reaches of the twin's objects, it reaches too. Raises ValueError for a scene without a support.
     """
     side = _side(scene)
-    nominal = _nominal(scene, side, reach)
-    reached = _within(scene, side, nominal[None], reach)
+    middle = _nominal(scene, side, reach)
+    reached = _within(scene, side, middle[None], reach)
     drawn = strength[:, None] * (2 * uniform - 1)
     offset, yaw = drawn[:, :2] * [ALONG, AWAY], drawn[:, 2] * YAW
-    place = np.broadcast_to(nominal, (len(uniform), 2)).copy()
+    place = np.broadcast_to(middle, (len(uniform), 2)).copy()
     todo = np.flatnonzero(strength > 0)
     # Too far from something: nearer at first, and only then less far along the edge.
     for share, nearer in product(SHRINK, NEARER):
-        tried = nominal + share * offset[todo] - [0.0, nearer]
+        tried = middle + share * offset[todo] - [0.0, nearer]
         good = (_within(scene, side, tried, reach) | ~reached).all(1) & _free(scene, side, tried)
         place[todo[good]] = tried[good]
         todo = todo[~good]
@@ -65,6 +66,11 @@ def draw(
     zero = np.zeros(len(half))
     turn = np.stack([np.cos(half), zero, zero, np.sin(half)], 1)
     return {"robot_base": np.hstack([side.world(place), turn])}
+
+
+def nominal(scene: Scene, reach: float = REACH) -> Array:
+    """(7,) where the twin's robot stands; see `draw`."""
+    return draw(None, scene, np.full((1, 3), 0.5), np.zeros(1), reach)["robot_base"][0]
 
 
 def reachable(base: Array, position: Array, reach: float = REACH) -> NDArray[np.bool_]:
@@ -81,10 +87,10 @@ def distance(
     """(n,) in 0..1: half from how far the base was moved and half from how far it was turned, each
     over the farthest that it goes."""
     base = arrays["robot_base"]
-    nominal = draw(model, scene, np.full((1, 3), 0.5), np.zeros(1), reach)["robot_base"][0]
-    moved = np.linalg.norm(base[:, :3] - nominal[:3], axis=-1) / np.hypot(ALONG, AWAY)
+    own = nominal(scene, reach)
+    moved = np.linalg.norm(base[:, :3] - own[:3], axis=-1) / np.hypot(ALONG, AWAY)
     # Of a difference, not of a product: exactly 0 for the same.
-    angle = 4 * np.arcsin(np.minimum(np.linalg.norm(base[:, 3:] - nominal[3:], axis=-1) / 2, 1))
+    angle = 4 * np.arcsin(np.minimum(np.linalg.norm(base[:, 3:] - own[3:], axis=-1) / 2, 1))
     return (np.minimum(moved, 1) + np.minimum(angle / YAW, 1)) / 2
 
 
@@ -200,3 +206,27 @@ def _free(scene: Scene, side: _Side, places: Array) -> NDArray[np.bool_]:
         if low < other.height - SLAB and other.height - SLAB < low + HEAD:
             good = good & (inset(base, other.polygon) <= -need)
     return good
+
+
+@dataclass(frozen=True)
+class RobotBase:
+    """The axis; see the module. A scene in which nothing stands on a surface has no place for a
+    robot, and so none that varies."""
+
+    name: str = "robot"
+
+    def numbers(self, source: Source) -> int:
+        """See `numbers`."""
+        return numbers(source.twin)
+
+    def draw(self, source: Source, uniform: Array, strength: Array, drawn: Drawn) -> Drawn:
+        """See `draw`."""
+        if not source.scene.supports:
+            return {}
+        return draw(source.union.model, source.twin, uniform, strength)
+
+    def distance(self, source: Source, drawn: Drawn) -> Array:
+        """See `distance`."""
+        if "robot_base" not in drawn:
+            return np.zeros(len(drawn["qpos"]))
+        return distance(source.union.model, source.twin, drawn)

@@ -14,22 +14,24 @@ from numpy.typing import NDArray
 from cousins import plugins
 from cousins.errors import UsageError
 from cousins.library import Library
-from cousins.types import Array, Scene
+from cousins.types import Array, Asset, Scene
 from cousins.variation import shapes
 from cousins.variation.axes import SHARES, Axis, Drawn, Settings, Source, combined
 from cousins.variation.camera import CameraView
-from cousins.variation.certificate import Judge
 from cousins.variation.distractors import distractors
+from cousins.variation.judge import Judge
 from cousins.variation.layout import REASONS, Layout
 from cousins.variation.look import Look
 from cousins.variation.physical import Physics
 from cousins.variation.relations import found
 from cousins.variation.robot import RobotBase
 from cousins.variation.shapes import Shape
-from cousins.variation.union import union
+from cousins.variation.textures import textures
+from cousins.variation.union import Variants, union
 from cousins.variation.units import footprints
 
 OWN: tuple[Axis, ...] = (Shape(), Physics(), Layout(), Look(), CameraView(), RobotBase())
+TEXTURES = 3  # that each object may wear beside its own
 PILOT = 96  # cousins by which strength and distance are measured against one another
 
 
@@ -126,18 +128,20 @@ def sources(
     and for distances that these strengths do not reach.
     """
     check(settings)
-    spawned = np.random.SeedSequence(seed).spawn(len(scene.assets) + 1)
+    *spawned, worn, others = np.random.SeedSequence(seed).spawn(len(scene.assets) + 2)
     shape = replace(settings, shapes=1) if settings.strength("shape") == 0 else settings
     banks = [shapes.variants(a, shape.shapes, shape.swaps, library, s)
-             for a, s in zip(scene.assets, spawned[:-1], strict=True)]  # fmt: skip
+             for a, s in zip(scene.assets, spawned, strict=True)]  # fmt: skip
+    looks = [textures(a, np.random.default_rng(s), TEXTURES)
+             for a, s in zip(scene.assets, worn.spawn(len(scene.assets)), strict=True)]  # fmt: skip
     count = round(settings.distractors * settings.strength("layout"))
-    extra = distractors(scene, count, spawned[-1])
+    extra = distractors(scene, count, others)
     each = []
     for k in range(len(extra) + 1):
         together = replace(scene, assets=(*scene.assets, *(v.shapes[0] for v in extra[:k])))
         every = [*banks, *extra[:k]]
-        made = union(together, every, held)
-        prints = footprints(together, [v.shapes for v in every], extra=k)
+        made = union(together, every, held, looks)
+        prints = footprints(together, _even(every), extra=k)
         judge = Judge(made.model, together, prints, found(prints), made.bank, len(scene.assets))
         each.append(Source(made, prints, judge, settings, seed, k, SHARES))
     rejected: Counter[str] = Counter()
@@ -146,6 +150,12 @@ def sources(
     pilot = _pilot(each, settings)
     each = tuple(replace(source, pilot=pilot) for source in each)
     return Sources(each, settings, seed, str(library), dict(rejected))
+
+
+def _even(every: Sequence[Variants]) -> list[tuple[Asset, ...]]:
+    """The shapes of each, as many as the one with most has: what is missing repeats the first."""
+    most = max(len(v.shapes) for v in every)
+    return [(*v.shapes, *[v.shapes[0]] * (most - len(v.shapes))) for v in every]
 
 
 def check(settings: Settings) -> None:

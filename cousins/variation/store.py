@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from cousins.types import Certificate, Cousin
-from cousins.variation.family import Chunk
 from cousins.variation.axes import Source
+from cousins.variation.family import Chunk
 from cousins.variation.sampling import Sources
 
 FORM = 3  # of a chunk's file and of what a seed gives; raise it when either changes

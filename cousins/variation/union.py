@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from cousins.affordance import Affordances
 from cousins.bank import DERIVED, NUDGE, SWITCHED, Bank
 from cousins.mesh import matrix_from_quaternion
-from cousins.scene import ROLLING, UNUSED, Slots, build, compile_model, slots_of
+from cousins.physics import mixed
+from cousins.scene import ROLLING, UNUSED, Slots, build, compile_model, other_look, slots_of
 from cousins.types import Array, Asset, Physical, Scene
+from cousins.variation.looks import surface_geoms
 from cousins.variation.physical import moments, volume
 
 EMPTY = 1e-4  # m, half the size of an unused slot
@@ -28,12 +30,12 @@ PLAIN = 1e-4  # m: rolling friction of what is not round, MuJoCo's default
 
 @dataclass(frozen=True)
 class Variants:
-    """An object's shapes, its own first; how far each lies from that, 0..1, and what it affords.
+    """An object's shapes, its own first; how far each lies from that, 0..1, and what it affords, where that is asked for.
     rejected: shapes that afforded less, by reason."""
 
     shapes: tuple[Asset, ...]
-    distances: tuple[float, ...]
-    affords: tuple[Affordances, ...]
+    distances: tuple[float, ...] = (0.0,)
+    affords: tuple[Affordances, ...] = ()
     rejected: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -95,27 +97,30 @@ def _bank(
     dataid, position, quaternion, size, bounds, used, rolling = (
         np.concatenate(column, axis=1) for column in zip(*columns, strict=True)
     )
-    inertias = [_padded(most, [_moments(shape) for shape in variants]) for variants in shapes]
+    inertias = [_padded(most, [_moments(s, v[0]) for s in v]) for v in shapes]
     vol, solid, solid_unit, shell, shell_unit = (
         np.stack(column, axis=1) for column in zip(*inertias, strict=True)
     )
-    hollows = [_padded(most, [_opening(a, v.shapes[0]) for a in v.affords]) for v in every]
+    hollows = [_padded(most, [_opening(a, v.shapes[0]) for a in v.affords or [None]]) for v in every]
     opening, radius, depth = (np.stack(column, axis=1) for column in zip(*hollows, strict=True))
     far = [_padded(most, [(np.array(d),) for d in v.distances])[0] for v in every]
     owner = np.repeat(np.arange(len(bodies)), [len(g) for g in geoms])
-    materials = [_padded(most, [_material(model, s) for s in v])[0] for v in shapes]
+    materials = [[_materials(model, s, v[0]) for s in v] for v in shapes]
+    worn = max(len(m) for row in materials for m in row)
+    worn_by = [_padded(most, [(np.pad(m, (0, worn - len(m)), mode="edge"),) for m in row])[0]
+               for row in materials]  # fmt: skip
     return Bank(
         body=np.array(bodies, np.int32),
         address=model.jnt_qposadr[model.body_jntadr[bodies]].astype(np.int32),
         geom=np.concatenate(geoms).astype(np.int32),
         owner=owner.astype(np.int32),
         visual=np.concatenate([np.arange(len(g)) == 0 for g in geoms]),
-        surface=np.zeros(0, np.int32),
+        surface=surface_geoms(model).astype(np.int32),
         shapes=counts,
         dataid=dataid.astype(np.int32),
         position=position, quaternion=quaternion, size=size, bounds=bounds,
         used=used.astype(bool), rolling=rolling,
-        material=np.stack(materials, axis=1).astype(np.int32)[None],
+        material=np.stack(worn_by, axis=-1).transpose(1, 0, 2).astype(np.int32),
         volume=vol, solid=solid, solid_inertia=solid_unit, shell=shell, shell_inertia=shell_unit,
         opening=opening, radius=radius, depth=depth,
         distance=np.stack(far, axis=1),
@@ -130,12 +135,24 @@ def _padded(count: int, rows: Sequence[tuple[Array, ...]]) -> list[Array]:
     return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
-def _material(model: mujoco.MjModel, shape: Asset) -> tuple[Array]:
-    return (np.array(mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_MATERIAL, shape.name)),)
+def _materials(model: mujoco.MjModel, shape: Asset, own: Asset) -> Array:
+    """(T,) what it wears in each of the object's textures. What was swapped in has its own."""
+    alone = shape.visual.texture is not None or shape.visual.uv is None
+    if alone and shape is not own:
+        return np.array([_named(model, shape.name)])
+    others, k = [_named(model, own.name)], 1
+    while (found := _named(model, other_look(own.name, k))) >= 0:
+        others.append(found)
+        k += 1
+    return np.array(others)
 
 
-def _opening(affords: Affordances, own: Asset) -> tuple[Array, ...]:
-    found = affords.opening
+def _named(model: mujoco.MjModel, material: str) -> int:
+    return mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_MATERIAL, material)
+
+
+def _opening(affords: Affordances | None, own: Asset) -> tuple[Array, ...]:
+    found = affords.opening if affords else None
     if found is None:
         return np.zeros(3), np.array(0.0), np.array(0.0)
     # Told as the twin stands; kept in the object's frame.
@@ -143,10 +160,15 @@ def _opening(affords: Affordances, own: Asset) -> tuple[Array, ...]:
     return found.centre @ turn, np.array(found.radius), np.array(found.depth)
 
 
-def _moments(shape: Asset) -> tuple[Array, ...]:
+def _moments(shape: Asset, own: Asset) -> tuple[Array, ...]:
     m = moments(shape)
-    return (np.array(volume(shape)), m.solid_centre, m.solid_inertia,
-            m.shell_centre, m.shell_inertia)  # fmt: skip
+    # A scan may have found that its weight lies elsewhere than its shape says.
+    known, share = moments(own), np.array(own.shell_fraction.mode)
+    middle, _ = mixed(share, (known.solid_centre, known.solid_inertia),
+                      (known.shell_centre, known.shell_inertia))  # fmt: skip
+    off = own.center_of_mass - middle
+    return (np.array(volume(shape)), m.solid_centre + off, m.solid_inertia,
+            m.shell_centre + off, m.shell_inertia)  # fmt: skip
 
 
 def _columns(model: mujoco.MjModel, shape: Asset, slots: Slots, k: int) -> tuple[Array, ...]:

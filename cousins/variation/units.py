@@ -13,7 +13,6 @@ from cousins.mesh import matrix_from_quaternion
 from cousins.polygons import clear, gap, outline
 from cousins.scene import SLAB, WALL
 from cousins.types import Array, Asset, Scene, Support
-from cousins.variation.shapes import contact_points
 
 GAP = 0.005  # kept between footprints, m
 MARGIN = 0.01  # kept to the edge of a support, m
@@ -223,3 +222,26 @@ def chain(carrier: Sequence[int], i: int) -> list[int]:
     while carrier[out[-1]] >= 0:
         out.append(carrier[out[-1]])
     return out
+
+
+def contact_points(asset: Asset, rotation: Array) -> Array:
+    """(n, 3) points of the object's frame whose extremes bound its collision shape.
+
+    rotation: world_from_object (3, 3), in which a round primitive's extremes are wanted.
+    """
+    primitive = asset.primitive
+    if primitive is None:
+        return np.vstack([part.vertices for part in asset.parts])
+    axes = matrix_from_quaternion(np.array(primitive.quaternion))
+    centre = np.array(primitive.position)
+    angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    ring = np.column_stack([np.cos(angle), np.sin(angle), np.zeros(48)])
+    if primitive.kind == "sphere":
+        world = primitive.size[0] * np.vstack([ring, [0, 0, 1], [0, 0, -1]])
+        return centre + world @ rotation
+    if primitive.kind == "cylinder":
+        radius, half = primitive.size[:2]
+        ends = np.vstack([radius * ring + [0, 0, half], radius * ring - [0, 0, half]])
+        return centre + ends @ axes.T
+    signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T
+    return centre + (signs * np.array(primitive.size)) @ axes.T
