@@ -6,9 +6,9 @@ exported must step as it does in a batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from xml.etree import ElementTree as ET
 
 import mujoco
@@ -124,6 +124,26 @@ def build(
             _material(assets, files, other_look(asset.name, k), image)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode") + "\n", files
+
+
+def dressed(xml: str, row: Mapping[str, NDArray[Any]]) -> str:
+    """XML of `build` with the lights, the cameras and the room's colours of one cousin.
+
+    row: MjModel's fields of that cousin in the union model of the same scene; of those that it
+    lacks, and of everything else, the XML's are kept.
+    """
+    root = ET.fromstring(xml)
+    world = root.find("worldbody")
+    fields = {"light": ("pos", "dir", "diffuse", "ambient"), "camera": ("pos", "quat", "fovy"),
+              "geom": ("rgba",)}  # fmt: skip
+    for tag, names in fields.items():
+        # Those of the world come first in the model, in the order of the XML.
+        for i, element in enumerate([] if world is None else world.findall(tag)):
+            for name in names:
+                values = row.get(f"{'cam' if tag == 'camera' else tag}_{name}")
+                if values is not None:
+                    element.set(name, _numbers(values[i]))
+    return ET.tostring(root, encoding="unicode") + "\n"
 
 
 def compile_model(xml: str, files: dict[str, bytes]) -> mujoco.MjModel:

@@ -78,7 +78,7 @@ def test_a_cousin_s_light_camera_and_noise_are_seen(pack, gl, monkeypatch):
     noisy = shown(noise=True)
     assert np.std(noisy - plain) > 5
     np.testing.assert_array_equal(shown(noise=True), noisy, "the same at each call")
-    with pytest.raises(PackError, match="robot_base of cousins.npz has another shape"):
+    with pytest.raises(PackError, match=r"robot_base of cousins\.npz has another shape"):
         shown(robot_base=np.zeros((len(family), 3)))
 
 

@@ -13,12 +13,13 @@ from cousins.errors import MissingDependencyError
 from cousins.gl import backend
 from cousins.mesh import quaternion_from_matrix
 from cousins.picture import render
-from cousins.scene import build, compile_model, look_at
+from cousins.scene import build, compile_model, dressed, look_at
 from cousins.types import Camera, Intrinsics, Wall
 from cousins.variation import camera, look, robot
 from cousins.variation.textures import MOST, textures
 
 AXES = (look, camera, robot)
+TABLE = examples.TABLE  # m
 SEEN = Camera(
     "capture",
     look_at(np.array([0.1, -0.9, 1.4]), np.array([0.0, 0.0, 0.75])),
@@ -261,7 +262,7 @@ def test_noise_is_what_it_says_and_none_changes_nothing():
 
 def test_a_robot_stands_at_the_edge_that_was_filmed_from_and_looks_across():
     base = drawn(robot, 0, 1)["robot_base"][0]
-    np.testing.assert_allclose(base[:3], [0, -0.4 - robot.OUTSIDE, examples.TABLE], atol=1e-6)
+    np.testing.assert_allclose(base[:3], [0, -0.4 - robot.OUTSIDE, TABLE], atol=1e-6)
     np.testing.assert_allclose(base[3:], [np.sqrt(0.5), 0, 0, np.sqrt(0.5)], atol=1e-6)
     unseen = replace(SCENE, cameras=())
     np.testing.assert_array_equal(drawn(robot, 0, 1, unseen)["robot_base"][0], base)
@@ -284,7 +285,7 @@ def test_a_robot_reaches_what_the_twin_s_reaches(strength, seed, reach):
     if reach >= robot.REACH:
         assert before.all()
     np.testing.assert_allclose(np.linalg.norm(base[:, 3:], axis=1), 1)
-    assert (base[:, 2] == examples.TABLE).all()
+    assert (base[:, 2] == TABLE).all()
     gaps = np.linalg.norm(base[:, None, :2] - points[:, :2], axis=-1)
     assert gaps.min() > robot.FOOT, "it stands on nothing"
 
@@ -292,8 +293,7 @@ def test_a_robot_reaches_what_the_twin_s_reaches(strength, seed, reach):
 def test_on_a_floor_it_comes_as_near_as_it_must():
     floor = np.array([[-3.0, -3.0], [3.0, -3.0], [3.0, 3.0], [-3.0, 3.0]])
     standing = tuple(
-        replace(a, support="floor", position=a.position - [0, 0, examples.TABLE])
-        for a in SCENE.assets
+        replace(a, support="floor", position=a.position - [0, 0, TABLE]) for a in SCENE.assets
     )
     scene = replace(SCENE, assets=standing, supports=SCENE.supports[:1], walls=())
     assert np.ptp(scene.supports[0].polygon - floor) == 0
@@ -307,3 +307,17 @@ def test_it_keeps_clear_of_a_wall_at_the_table():
     wall = Wall("wall_2", np.array([0.0, -0.42, 1.0]), np.array([0.0, 1.0, 0.0]), 2.0, 1.0)
     base = drawn(robot, 1, 50, replace(SCENE, walls=(wall,)))["robot_base"]
     assert base[:, 1].min() >= -0.42 + robot.FOOT
+
+
+def test_a_cousin_of_its_own_has_the_same_lights_cameras_and_colours():
+    xml, files = build(SCENE)
+    assert dressed(xml, {}) == xml
+    row = {name: v[0] for axis in (look, camera) for name, v in drawn(axis, 1, 1).items()}
+    rgba = MODEL.geom_rgba.copy()
+    rgba[look.surface_geoms(MODEL)] = row["surface_tint"]
+    alone = compile_model(dressed(xml, row | {"geom_rgba": rgba}), files)
+    for name in row:
+        if name.startswith(("light_", "cam_")):
+            np.testing.assert_allclose(getattr(alone, name), row[name], atol=1e-12, err_msg=name)
+    np.testing.assert_array_equal(alone.geom_rgba[look.surface_geoms(alone)], row["surface_tint"])
+    np.testing.assert_array_equal(alone.geom_rgba, rgba, "objects keep what the XML says")

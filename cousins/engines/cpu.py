@@ -57,7 +57,7 @@ def _selected(family: Family, indices: Sequence[int] | None) -> Mapping[str, NDA
         raise UsageError(f"the family holds cousins 0 to {len(family) - 1} only")
     if "qpos" not in family.arrays:
         raise EngineError("the family does not say where its cousins start: augment anew")
-    return family.fields(rows)
+    return family.fields(rows.tolist())
 
 
 class CpuRunning:

@@ -21,12 +21,12 @@ from cousins.variation.looks import surface_geoms
 
 DIM = 0.4  # most that a tint dims a texture
 CAST = 0.3  # and most that it dims one channel more than the others
-PAINT = ((0.0, 0.45), (0.35, 0.95))  # saturation and value of surfaces: few are gaudy or black
+PAINT = ((0.0, 0.35), (0.3, 0.75))  # saturation and value of surfaces: few are gaudy or glare
 # The lamp: not so low that the room's walls or the objects' shadows hide the objects.
 ELEVATION = (np.radians(40.0), np.radians(85.0))
 FAR = 1.5  # most that its distance grows or shrinks by, a factor
-DIFFUSE = (0.5, 1.7)  # factors of the lamp's light: evening, a bright window
-AMBIENT = (0.75, 1.3)  # and of the light from all around
+DIFFUSE = (0.5, 1.5)  # factors of the lamp's light: evening, a bright window
+AMBIENT = (0.75, 1.2)  # and of the light from all around
 # Log gain of red, green and blue at the warmest: about 4500 K against 6500 K, of which a camera's
 # white balance took a half. The coolest is as far the other way.
 WARM = np.array([0.10, 0.0, -0.20])

@@ -190,4 +190,4 @@ def _pilot(each: Sequence[Source], settings: Settings) -> Array:
         raise UsageError(
             f"distances {low:g}:{high:g}: these axes reach {min(ends):.2f} to {max(ends):.2f}"
         )
-    return np.maximum.accumulate(means) + 1e-9 * np.arange(len(means))
+    return np.asarray(np.maximum.accumulate(means) + 1e-9 * np.arange(len(means)), float)
