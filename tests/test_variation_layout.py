@@ -220,8 +220,7 @@ def test_at_no_strength_all_is_where_it_was_seen_and_its_distance_is_none():
     found = layout.place(prints, 0 * shape, uniform, np.zeros(20))
     np.testing.assert_array_equal(found.stuck, -1)
     np.testing.assert_array_equal(found.yaw, 0)
-    np.testing.assert_array_equal(found.position[..., :2] - prints.position[:, :2], 0)
-    np.testing.assert_allclose(found.position[..., 2] - prints.position[:, 2], 0, atol=1e-12)
+    np.testing.assert_array_equal(found.position - prints.position, 0)
     pose = yawed(seen, found.yaw)
     assert layout.layout_distance(prints, found.position, pose, seen, 0).max() < 1e-12
 

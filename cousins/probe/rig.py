@@ -17,7 +17,7 @@ from cousins.bank import rows
 from cousins.mesh import matrix_from_quaternion
 from cousins.physics import mixed
 from cousins.types import Array, Asset, Mesh, Scene, Support
-from cousins.variation import physical
+from cousins.variation import substance
 from cousins.variation.batch import advance, batch
 from cousins.variation.union import Union, Variants, union
 from cousins.variation.units import contact_points
@@ -133,7 +133,7 @@ def samples_of(
     asset: Asset, mass: Array, friction: Array, shell_fraction: Array, restitution: Array
 ) -> Samples:
     """The draws of these values, each (n,), with the centres of mass and inertias they lead to."""
-    shape = physical.moments(asset)
+    shape = substance.moments(asset)
     solid = (shape.solid_centre, shape.solid_inertia)
     shell = (shape.shell_centre, shape.shell_inertia)
     centre, unit = mixed(shell_fraction, solid, shell)

@@ -17,7 +17,7 @@ from cousins.mesh import matrix_from_quaternion, parse_obj
 from cousins.scene import compile_model
 from cousins.types import Asset, Mesh, Physical, Primitive, Scene
 from cousins.variation.distractors import KINDS, with_distractors
-from cousins.variation.physical import volume
+from cousins.variation.substance import volume
 
 
 def cousin_scene(scene: Scene, family: Family, k: int) -> tuple[Scene, list[Physical]]:

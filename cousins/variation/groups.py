@@ -37,8 +37,8 @@ class Face:
 class Group:
     """Units that are placed together: units[0] first, the others by links, in their order.
 
-    faces: for each unit the normals and the gaps that it keeps to walls, with the object and the
-    obstacle. inner: objects, and the container in which they may be turned.
+    members: all their objects. faces: what a unit keeps its gap to, by unit. inner: containers, and
+    for each what stands in it. extra: a distractor.
     """
 
     units: tuple[int, ...]
@@ -50,6 +50,8 @@ class Group:
 
 
 def groups(prints: Footprints, relations: Sequence[Relation]) -> list[Group]:
+    """The groups that these relations make of the units, in the order in which they are placed: the
+    largest first, distractors last."""
     index = {name: i for i, name in enumerate(prints.names)}
     obstacle = {o.name: j for j, o in enumerate(prints.obstacles)}
     unit = {i: u for u, one in enumerate(prints.units) for i in one.members}
@@ -81,7 +83,6 @@ def groups(prints: Footprints, relations: Sequence[Relation]) -> list[Group]:
         extra = min(members) >= len(prints.names) - prints.extra
         inner = tuple(_inner(prints, [prints.units[u] for u in units], relations, index))
         out.append(Group(tuple(units), members, tuple(links), own, inner, extra))
-    # In the order of their largest units, except that distractors come last, as they lie.
     return sorted(out, key=lambda g: min(g.units))
 
 
@@ -94,6 +95,6 @@ def _inner(
     containers = sorted({index[r.b] for r in relations if r.kind == "in"})
     for unit in units:
         for c in containers:
-            # Turned inside the innermost only: each container's contents go with it.
+            # What is in something that is itself in it goes round with it.
             if c in unit.members and prints.carrier[c] < 0 and not unit.hooked:
                 yield c, tuple(parts_of(prints, unit, c))

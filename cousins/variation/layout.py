@@ -67,7 +67,10 @@ def place(prints: Footprints, shape: Index, uniform: Array, strength: Array) -> 
                 break
             todo = todo[~_try(state, together, g, todo, t)]
         stuck[todo] = group.units[0]
-    return Placement(state.position, state.yaw, stuck, state.tried)
+    # What is in its seen place but for rounding is in its seen place.
+    there = np.abs(state.position - prints.position) < SLACK
+    position = np.where(there, prints.position, state.position)
+    return Placement(position, state.yaw, stuck, state.tried)
 
 
 def layout_distance(
@@ -147,16 +150,20 @@ def _others(
 ) -> Iterator[_Check]:
     """Does it keep clear of other groups? What has not been placed yet keeps the place free that
     it is meant for, so that it can stay there."""
-    for h, other in enumerate(together):
-        if h == g:
-            continue
-        kept = (state.mode[rows, h] != GOES) & (state.partner[rows, h] != g)
-        there = np.ones(len(rows), bool) if h < g else kept
-        for pose, j in product(tried.values(), other.members):
-            for i, outline in pose.outline.items():
-                at = _near(state, rows, good & there, pose, i, state.position[rows, j, :2], j)
-                apart = gap(outline[at], state.outline[rows[at], j])
-                yield at, apart >= state.prints.apart[i, j] - SLACK, _OBJECT
+    of = np.array([h for h, group in enumerate(together) for _ in group.members])
+    them = np.array([j for group in together for j in group.members])
+    of, them = of[of != g], them[of != g]
+    kept = (state.mode[rows] != GOES) & (state.partner[rows] != g)
+    there = kept[:, of] | (of < g)
+    places = state.position[rows][:, them, :2]
+    for pose in tried.values():
+        for i, outline in pose.outline.items():
+            close = _near(state, rows, pose.place[i][:, None], i, places, them)
+            at, k = np.nonzero(close & there & good[:, None])
+            j = them[k]
+            apart = gap(outline[at], state.outline[rows[at], j])
+            met = np.unique(at[apart < state.prints.apart[i, j] - SLACK])
+            yield met, np.zeros(len(met), bool), _OBJECT
 
 
 def _relatives(
@@ -166,8 +173,9 @@ def _relatives(
     prints = state.prints
     for u, v in combinations(group.units, 2):
         for i, j in product(tried[u].outline, tried[v].outline):
-            at = _near(state, rows, good, tried[u], i, tried[v].place[j], j)
-            apart = gap(tried[u].outline[i][at], tried[v].outline[j][at])
+            a, b = tried[u], tried[v]
+            at = np.flatnonzero(good & _near(state, rows, a.place[i], i, b.place[j], j))
+            apart = gap(a.outline[i][at], b.outline[j][at])
             yield at, apart >= prints.apart[i, j] - SLACK, _OBJECT
     outlines = {i: outline for pose in tried.values() for i, outline in pose.outline.items()}
     for link in group.links:
@@ -187,15 +195,18 @@ def _gap_to(obstacle: Obstacle, outlines: Array) -> Array:
 
 
 def _near(
-    state: State, rows: Index, at: NDArray[np.bool_], pose: Pose, i: int, place: Array, j: int
-) -> Index:
-    """Which cousins, of those that `at` names, have objects i and j at one height and so near to
-    one another that their outlines must be compared."""
-    at = at & (state.low[rows, i] < state.high[rows, j])
-    at &= state.high[rows, i] > state.low[rows, j]
-    away = pose.place[i] - place
-    reach = state.radius[rows, i] + state.radius[rows, j] + GAP
-    return np.flatnonzero(at & (away[:, 0] ** 2 + away[:, 1] ** 2 < reach**2))
+    state: State, rows: Index, place: Array, i: int, other: Array, j: int | Index
+) -> NDArray[np.bool_]:
+    """Whether objects i and j, at these places, are at one height and so near to one another that
+    their outlines must be compared: (r,), or for many objects j (r, J)."""
+    mine = (slice(None), None) if isinstance(j, np.ndarray) else slice(None)
+    low, high, radius = (e[rows, i][mine] for e in (state.low, state.high, state.radius))
+    each = (rows[mine], j)
+    away = place - other
+    reach = radius + state.radius[each] + GAP
+    level = (low < state.high[each]) & (high > state.low[each])
+    return level & (away[..., 0] ** 2 + away[..., 1] ** 2 < reach**2)
+
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cousins import physics
 from cousins.distributions import Distribution
-from cousins.mesh import solid_moments
-from cousins.physics import Moments
-from cousins.types import Array, Asset, Mesh
+from cousins.types import Array
 from cousins.variation.axes import Drawn, Source
-from cousins.variation.deform import hull
 
 TAIL = 0.01  # share of a distribution that is cut off at either end
 FACTOR = 4.0  # of mass and of friction, that is as far as it goes
@@ -76,17 +72,3 @@ def quantiles(distribution: Distribution, uniform: Array) -> Array:
     """(n,) values of the distribution, cut at `TAIL`, for (n,) numbers uniform in 0..1."""
     inner = TAIL + (1 - 2 * TAIL) * uniform
     return distribution.quantiles(inner)
-
-
-def volume(asset: Asset) -> float:
-    """The volume (m^3) of the asset's visual mesh; of its convex hull where the mesh is open."""
-    return solid_moments(_closed(asset))[0]
-
-
-def moments(asset: Asset) -> Moments:
-    """The moments of the asset's primitive, else of the mesh whose volume counts."""
-    return physics.moments(_closed(asset), asset.primitive)
-
-
-def _closed(asset: Asset) -> Mesh:
-    return asset.visual if asset.watertight else hull(asset.visual.vertices)

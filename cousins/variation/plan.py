@@ -121,7 +121,9 @@ def _plan(
     chance, key = uniform[:, roots, 3], uniform[:, roots, 4]
     mode = np.full((n, len(together)), STAYS)
     wants = chance < (ANYWHERE + SWAP) * strength[:, None]
-    goes = chance < ANYWHERE * strength[:, None]
+    # What stands in a corner has nowhere to go.
+    cornered = [len(group.faces.get(group.units[0], ())) > 1 for group in together]
+    goes = (chance < ANYWHERE * strength[:, None]) & ~np.array(cornered, bool)
     mode[goes] = GOES
     mode[:, [g.extra for g in together]] = GOES
     partner = np.full((n, len(together)), -1)

@@ -73,10 +73,10 @@ def poses(state: State, group: Group, g: int, rows: Index, t: int) -> dict[int, 
     if group.faces:
         turn = np.zeros(len(rows))
     ease = strength * reach
-    poses = {group.units[0]: _onto(state, faces, _pose(state, group, 0, rows, xy, turn, ease))}
+    out = {group.units[0]: _onto(state, faces, _pose(state, group, 0, rows, xy, turn, ease))}
     for link in group.links:
-        poses[link.child] = _linked(state, group, link, rows, poses, ease, t)
-    return poses
+        out[link.child] = _linked(state, group, link, rows, out, ease, t)
+    return out
 
 
 def _pose(
@@ -134,16 +134,14 @@ def _linked(
     group: Group,
     link: Link,
     rows: Index,
-    poses: dict[int, Pose],
+    before: dict[int, Pose],
     ease: Array,
     t: int,
 ) -> Pose:
     """The unit that a link leads to, slid along until its gap is right."""
     prints, faces = state.prints, group.faces.get(link.child, ())
-    k, (u, pose) = (
-        group.units.index(link.child),
-        next((u, p) for u, p in poses.items() if link.a in p.outline),
-    )
+    k = group.units.index(link.child)
+    u, pose = next((u, p) for u, p in before.items() if link.a in p.outline)
     own = 2 * state.uniform[rows, link.child, 6] - 1
     yaw = pose.yaw if faces else pose.yaw + NEAR_TURN * ease * own
     base, first = (prints.units[v].members[0] for v in (u, link.child))

@@ -22,7 +22,7 @@ from cousins.physics import mixed
 from cousins.scene import ROLLING, UNUSED, Slots, build, compile_model, other_look, slots_of
 from cousins.types import Array, Asset, Physical, Scene
 from cousins.variation.looks import surface_geoms
-from cousins.variation.physical import moments, volume
+from cousins.variation.substance import moments, volume
 
 EMPTY = 1e-4  # m, half the size of an unused slot
 PLAIN = 1e-4  # m: rolling friction of what is not round, MuJoCo's default
