@@ -94,7 +94,10 @@ ASKED: Mapping[str, tuple[Callable[[Pair], bool], Callable[[Pair], bool]]] = {
         lambda p: not any("handle" in reason for reason in lost(p.twin, p.other)),
     ),
     "stands": (lambda p: p.twin.stands, lambda p: p.other.stands),
-    "fits an 85 mm gripper": (lambda p: p.twin.grasp <= GRIPPER, lambda p: p.other.grasp <= GRIPPER),
+    "fits an 85 mm gripper": (
+        lambda p: p.twin.grasp <= GRIPPER,
+        lambda p: p.other.grasp <= GRIPPER,
+    ),
     "fits its place": (
         lambda p: True,
         lambda p: all(np.array(p.other.footprint) <= WIDER * np.array(p.twin.footprint)),

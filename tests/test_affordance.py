@@ -163,7 +163,7 @@ def test_a_ring_is_a_handle_and_holds_nothing():
     assert abs(lying.handle.axis[2]) > 0.99
     standing = affordances(ring, turned("x", 90)).handle
     assert standing is not None
-    assert standing.gap == pytest.approx(2 * (r - w), rel=0.01)
+    assert standing.gap == pytest.approx(2 * (r - w), rel=0.02)
 
 
 def test_a_closed_carton_is_not_open_and_an_open_one_is():
