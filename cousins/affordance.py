@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ STEADY = 0.05  # rad: what a slope or a nudge tilts a thing by
 CELLS = 112  # along the longer side seen from above: walls of a bowl are thicker than a cell
 PIXELS = 128  # along the longer side of a silhouette
 RIPPLE = 0.001  # of the size: a hump of the energy that is no hold, like the facets of a ball
+SAME = 0.98  # of the largest ball: one that is not to be told from it
+CLOSER = 0.003  # of it: a gain that is worth a step
 NARROWER = 0.5  # an opening of less than this share of the twin's takes other things
 TIGHTER = 0.6  # and a handle, other hands
 
@@ -167,7 +170,7 @@ def _body(asset: Asset, turn: Array) -> _Body:
     return _Body(
         np.vstack([m.vertices for m in meshes]) @ turn.T,
         np.vstack([m.faces.astype(np.int64) + k for m, k in zip(meshes, first, strict=False)]),
-        tuple(slice(a, b) for a, b in zip(first, first[1:], strict=False)),
+        tuple(slice(a, b) for a, b in pairwise(first)),
         turn @ asset.center_of_mass,
     )
 
@@ -188,8 +191,9 @@ def _opening(body: _Body) -> Opening | None:
     top = high[2] + step
     starts = np.column_stack([places, np.full(len(places), top)])
     ground = top - body.cast(starts, np.array([0.0, 0.0, -1.0])).reshape(height, width)
-    ground = np.maximum(ground, low[2] - step)
-    seed = np.full_like(ground, top)
+    through = ~np.isfinite(ground)
+    ground[through] = low[2] - step
+    seed = np.where(through, ground, top)
     seed[0], seed[-1], seed[:, 0], seed[:, -1] = ground[0], ground[-1], ground[:, 0], ground[:, -1]
     cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])  # no water passes where corners meet
     level = reconstruction(seed, ground, method="erosion", footprint=cross)
@@ -214,20 +218,22 @@ def _ball(
     if 2 * room.max() < LEAST:
         return None
     # Its middle is far from the basin's border: what is less than half as far need not be tried.
-    rows, columns = np.nonzero(room >= room.max() / 2)
-    stride = len(rows) // 150 + 1
-    cells = np.column_stack([columns, rows])[::stride]
-    limit = free[rows, columns][::stride]
-    points = np.column_stack([origin + step * cells, np.full(len(cells), rim)])
+    tried = np.argwhere(room >= room.max() / 2)
+    stride = len(tried) // 150 + 1
+    middle = np.array(np.unravel_index(int(room.argmax()), room.shape))
+    cells = np.vstack([middle, tried[::stride]])
+    limit = free[tuple(cells.T)]
+    points = np.column_stack([origin + step * cells[:, ::-1], np.full(len(cells), rim)])
     radii = np.minimum(body.distance(points), limit)
-    centre, radius = points[radii.argmax()], float(radii.max())
-    reach = step * np.sqrt(stride)
-    ahead = free[tuple(cells[radii.argmax()][::-1])]
+    # What is limited by the depth goes in at many places: in the middle, then.
+    k = 0 if radii[0] > SAME * radii.max() else int(radii.argmax())
+    centre, radius, ahead = points[k], float(radii[k]), limit[k]
+    reach = step if k == 0 else step * np.sqrt(stride)
     while reach > step / 8:
         near = centre + reach * _NEAR
         # Nowhere is the room above the rim less than at the cell, by more than one goes from it.
         found = np.minimum(body.distance(near), ahead)
-        if found.max() > radius:
+        if found.max() > (1 + CLOSER) * radius:
             centre, radius = near[found.argmax()], float(found.max())
         else:
             reach /= 2
@@ -254,7 +260,7 @@ def _handle(body: _Body) -> Handle | None:
     way = best.frame[2]
     centre = best.widest(float(way @ body.vertices.mean(0)))
     centre, gap = _widest(body, way, centre, 0.05)
-    for turn in (0.12, 0.05):  # rad: ways are 15 to 25 degrees apart
+    for turn in (0.12, 0.05, 0.02):  # rad: ways are 15 to 25 degrees apart
         x, y, _ = _frame(way)
         for angle in np.arange(6) * np.pi / 3:
             tilted = way + turn * (np.cos(angle) * x + np.sin(angle) * y)
@@ -292,7 +298,7 @@ class _Holes:
     0. low (3,): of the shape along the frame's rows; step: side of a pixel, m."""
 
     frame: Array
-    inwards: NDArray[np.float32]
+    inwards: NDArray[Any]
     low: Array
     step: float
 

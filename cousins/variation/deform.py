@@ -1,14 +1,14 @@
 """Deformations of an object's own shape: scaled, tapered, bent, turned on a lathe, pulled about.
 
 Each is a map of space that keeps its handedness and takes no two places to one, by construction:
-so a closed mesh stays closed, no face turns inside out, and what was hollow stays hollow. The convex
-parts go through the same map, and become the hulls of what they were taken to. What such a hull
-covers beyond is told by `cousins.affordance`.
+so a closed mesh stays closed, no face turns inside out, and what was hollow stays hollow. The
+convex parts go through the same map, and become the hulls of what they were taken to. Whether such
+a hull closes anything, `cousins.affordance` tells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,8 +26,8 @@ BEND = 0.1  # most that the top moves sideways, over the height
 PROFILE = 0.2  # most that a radius of a round thing changes
 LATTICE = 0.08  # of its size: most that a node moves; under 1/12, so that the map is one to one
 OVAL = 0.5  # of that for round things: what was thrown or turned is nearly round
-FINE = 12  # edges to a mesh's size, and
-BOWED = 3  # to a part's, that a curve shows in: what a hull bows between them is a ninth of it
+FINE = 10  # pieces that a mesh's sides are cut into at least, for a curve to show, and
+BOWED = 4  # a part's: between them, what bulges by a tenth is missed by a 16th of that
 MOST_FACES = 40_000  # of a mesh that is made finer
 SAMPLES = 600  # points on each shape that a distance is a mean over
 FAR = 0.06  # of the size: a mean distance as long as this is as far as shapes get
@@ -95,10 +95,11 @@ def deformed(asset: Asset, name: str, deformation: Deformation) -> Asset:
     if asset.primitive is not None:
         return _weighed(_scaled(asset, asset.primitive, name, deformation))
     move = _map(asset.visual, deformation)
-    fine = refined(asset.visual, float(np.linalg.norm(asset.size)) / FINE)
+    fine = refined(asset.visual, asset.size / FINE)
     vertices = move(fine.vertices)
     centre = (vertices.min(0) + vertices.max(0)) / 2
-    parts = _parts(asset.parts, move, centre)
+    bare = (Mesh(part.vertices, part.faces) for part in asset.parts)
+    parts = _parts([refined(part, asset.size / BOWED) for part in bare], move, centre)
     visual = replace(fine, vertices=vertices - centre)
     return _weighed(replace(asset, name=name, visual=visual, parts=parts))
 
@@ -145,18 +146,12 @@ def _bernstein(share: Array, count: int) -> Array:
 
 
 def _parts(
-    parts: tuple[Mesh, ...], move: Callable[[Array], Array], centre: Array
+    parts: Sequence[Mesh], move: Callable[[Array], Array], centre: Array
 ) -> tuple[Mesh, ...]:
     """The hulls of where the parts are taken, each of at most MAX_HULL_VERTICES."""
-    bare = (Mesh(part.vertices, part.faces) for part in parts)
-    fine = [refined(part, _longest(part) / BOWED) for part in bare]
-    moved = move(np.vstack([part.vertices for part in fine])) - centre
-    ends = np.cumsum([len(part.vertices) for part in fine])
+    moved = move(np.vstack([part.vertices for part in parts])) - centre
+    ends = np.cumsum([len(part.vertices) for part in parts])
     return tuple(_capped(points) for points in np.split(moved, ends[:-1]))
-
-
-def _longest(part: Mesh) -> float:
-    return float(np.ptp(part.vertices, axis=0).max())
 
 
 def _capped(points: Array) -> Mesh:
@@ -165,9 +160,11 @@ def _capped(points: Array) -> Mesh:
     found = hull(points)
     if len(found.vertices) <= MAX_HULL_VERTICES:
         return found
-    # The extreme ones every way; the axes' own keep the bounding box, and so the foot.
+    # The extreme ones every way, as seen from within its box, so that a long part is as well kept
+    # along its sides as at its ends. The axes' own keep the bounding box, and so the foot.
     ways = np.vstack([sphere(MAX_HULL_VERTICES - 6), np.eye(3), -np.eye(3)])
-    return hull(found.vertices[np.unique((found.vertices @ ways.T).argmax(0))])
+    even = found.vertices / np.ptp(found.vertices, axis=0)
+    return hull(found.vertices[np.unique((even @ ways.T).argmax(0))])
 
 
 def _scaled(asset: Asset, primitive: Primitive, name: str, deformation: Deformation) -> Asset:
@@ -197,7 +194,7 @@ def scaled_size(primitive: Primitive, scale: _Vector) -> _Vector:
 
 
 def round_about(mesh: Mesh) -> tuple[float, float] | None:
-    """Where the upright axis passes that most of the mesh is turned about; None if there is none."""
+    """Where the upright axis passes that most of the mesh is turned about, if there is one."""
     from cousins.shape.axis import ROUND, find_axis
 
     points, normals = _sampled(mesh, 2 * SAMPLES)
@@ -207,8 +204,9 @@ def round_about(mesh: Mesh) -> tuple[float, float] | None:
     return float(axis.centre[0]), float(axis.centre[1])
 
 
-def refined(mesh: Mesh, longest: float) -> Mesh:
-    """The same surface in triangles with edges of at most `longest`, m, unless they are too many.
+def refined(mesh: Mesh, longest: Array) -> Mesh:
+    """The same surface in triangles with edges of at most `longest` along x, y and z (3,), m,
+    unless they are too many.
 
     An edge is halved for both its faces, so that what was closed stays closed. Texture coordinates
     are halved with it.
@@ -221,7 +219,7 @@ def refined(mesh: Mesh, longest: float) -> Mesh:
     return mesh
 
 
-# Where the first `k` edges of a triangle 0 1 2 are halved, at 3 (0-1), 4 (1-2) and 5 (2-0).
+# By which edges are halved (0-1, 1-2, 2-0: bits 1, 2, 4), at corners 3, 4, 5: the new triangles.
 _SPLIT = {
     0b000: [(0, 1, 2)],
     0b001: [(0, 3, 2), (3, 1, 2)],
@@ -234,7 +232,7 @@ _SPLIT = {
 }
 
 
-def _halved(mesh: Mesh, longest: float) -> Mesh | None:
+def _halved(mesh: Mesh, longest: Array) -> Mesh | None:
     """With every edge halved that is too long; None where none is."""
     faces = mesh.faces.astype(np.int64)
     ends = np.stack([faces, np.roll(faces, -1, axis=1)], -1)  # (m, 3, 2)
@@ -242,7 +240,7 @@ def _halved(mesh: Mesh, longest: float) -> Mesh | None:
     keys, edge = np.unique(np.sort(ends, -1) @ [count, 1], return_inverse=True)
     edge = edge.reshape(-1, 3)
     a, b = mesh.vertices[keys // count], mesh.vertices[keys % count]
-    long = np.linalg.norm(b - a, axis=1) > longest
+    long: NDArray[np.bool_] = np.any(np.abs(b - a) > longest, axis=1)
     if not long.any():
         return None
     number = count + np.cumsum(long) - 1
