@@ -13,25 +13,36 @@ from dataclasses import dataclass
 import numpy as np
 
 from cousins.mesh import solid_moments
+from cousins.raycast import caster
 from cousins.types import Array, Mesh
 
 POINTS, PAIRS, BINS = 1024, 8192, 32
+VESSEL = 0.15  # of its bounding box holds water: a thick or uneven rim takes much of a bowl's
+RAIN = 64  # rays along each side
 REACH = 3.0  # mean distances that the histogram spans: no two points of a shape lie farther apart
-# How much two draws of one household category differ, as root mean squares over all categories.
-UNITS = {"sides": 0.28, "full": 0.08, "closed": 0.064, "d2": 0.0088}
-NEAR = 1.5  # of such units: nine in ten pairs of one category lie nearer together
+# How much two draws of one household category differ, as root mean squares over all categories;
+# all vessels are as open, and what is none is five such units away.
+UNITS = {"sides": 0.28, "full": 0.08, "closed": 0.05, "open": 0.2, "d2": 0.0088}
+ALIKE = 0.45  # the middle distance between two draws of one category
+NEAR = 1.2  # of such units: nine in ten of those pairs lie nearer together
 
 
 @dataclass(frozen=True)
 class Descriptor:
     """size: along x, y and z, m. full: the share of its bounding box that its convex hull takes,
-    1 for a box and 0.79 for a can; closed: the share of its hull that it takes itself, the less
-    the more open it is. d2: (BINS,) cumulated, 0..1."""
+    1 for a box and 0.79 for a can. open: how far it is a vessel, 0..1; closed: the share of its
+    hull that it takes up, 1 for a vessel. d2: (BINS,) cumulated, 0..1."""
 
     size: tuple[float, float, float]
     full: float
     closed: float
+    open: float
     d2: tuple[float, ...]
+
+    @property
+    def lies(self) -> bool:
+        """Whether it is longer than it is high, and no bowl: what might as well stand."""
+        return self.size[2] < max(self.size[:2]) and self.open < 1
 
     @property
     def extent(self) -> float:
@@ -48,6 +59,10 @@ def describe(mesh: Mesh) -> Descriptor:
     volume = solid_moments(mesh)[0]
     if not 0 < volume <= 1.001 * hull:
         volume = hull
+    box = float(size.prod())
+    vessel = min(1.0, held(mesh) / (VESSEL * box))
+    # A vessel's walls are as thick as a scan sees them: that says nothing of what it is.
+    closed = 1.0 if vessel == 1 else min(1.0, volume / hull)
     rng = np.random.default_rng(0)
     points = on_surface(mesh, POINTS, rng)
     a, b = rng.integers(POINTS, size=(2, PAIRS))
@@ -55,7 +70,26 @@ def describe(mesh: Mesh) -> Descriptor:
     count = np.histogram(apart / apart.mean(), BINS, (0.0, REACH))[0]
     x, y, z = (float(s) for s in size)
     d2 = tuple(float(v) for v in np.round(np.cumsum(count) / PAIRS, 4))
-    return Descriptor((x, y, z), float(hull / size.prod()), min(1.0, volume / hull), d2)
+    return Descriptor((x, y, z), hull / box, closed, vessel, d2)
+
+
+def held(mesh: Mesh) -> float:
+    """How much water a mesh holds as it stands, m³: what rain fills without running off."""
+    import open3d as o3d
+    from skimage.morphology import reconstruction
+
+    low, high = mesh.vertices.min(0), mesh.vertices.max(0)
+    cell = (high - low)[:2] / RAIN
+    at = (np.indices((RAIN, RAIN)).reshape(2, -1).T + 0.5) * cell + low[:2]
+    rays = np.zeros((len(at), 6), np.float32)
+    rays[:, :2], rays[:, 2], rays[:, 5] = at, high[2] + 1.0, -1.0
+    met = caster(mesh.vertices, mesh.faces).cast_rays(o3d.core.Tensor(rays))["t_hit"].numpy()
+    height = np.where(np.isfinite(met), high[2] + 1.0 - met, low[2]).reshape(RAIN, RAIN)
+    height = np.pad(np.clip(height, low[2], high[2]), 1, constant_values=low[2])
+    full = np.full_like(height, high[2])
+    full[[0, -1]], full[:, [0, -1]] = low[2], low[2]
+    depth = reconstruction(full, height, method="erosion") - height
+    return float(depth.sum() * cell.prod())
 
 
 def on_surface(mesh: Mesh, count: int, rng: np.random.Generator) -> Array:
@@ -75,9 +109,10 @@ def distance(a: Descriptor, b: Descriptor, laid: bool = False) -> float:
     rest = [
         (a.full - b.full) / UNITS["full"],
         (a.closed - b.closed) / UNITS["closed"],
+        (a.open - b.open) / UNITS["open"],
         float(np.abs(np.subtract(a.d2, b.d2)).mean()) / UNITS["d2"],
     ]
-    return float(np.sqrt((_sides(a.size, b.size, laid) ** 2 + np.square(rest).sum()) / 4))
+    return float(np.sqrt((_sides(a.size, b.size, laid) ** 2 + np.square(rest).sum()) / 5))
 
 
 def _sides(a: Sequence[float], b: Sequence[float], laid: bool) -> float:

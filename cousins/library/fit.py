@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cousins.library.descriptor import on_surface
+from cousins.library.descriptor import VESSEL, held, on_surface
 from cousins.library.item import Item
 from cousins.mesh import matrix_from_quaternion, quaternion_from_matrix, solid_moments
 from cousins.physics import mass_moments, moments
@@ -33,12 +33,14 @@ def placements(asset: Asset, item: Item) -> list[Placement]:
     """Every way in which the item fits the asset; empty where it fits in none.
 
     It stays upright where it fits so. Only in the place of what lies, being longer than it is
-    high, may it be laid over; nothing is turned upside down.
+    high and no bowl, may it be laid over; nothing is turned upside down.
     """
     size = asset.size
     upright = [p for turn in YAWS if (p := _placement(size, item, turn))]
     if upright or size[2] >= size[:2].max():
         return upright
+    if held(asset.visual) > VESSEL * size.prod():  # a bowl stays one
+        return []
     return [p for turn in LAID if (p := _placement(size, item, turn))]
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cousins.archive import write_file
 from cousins.labels.categories import category
-from cousins.library.descriptor import BINS, NEAR, Descriptor, apart, describe, distance
+from cousins.library.descriptor import ALIKE, BINS, NEAR, Descriptor, apart, describe, distance
 from cousins.library.fit import placements
 from cousins.library.item import Item
 from cousins.library.names import named
@@ -70,13 +70,12 @@ class Folder:
         that are nearer than `near`. Raises LibraryError where a kept shape is damaged.
         """
         own = describe(asset.visual)
-        laid = own.size[2] < max(own.size[:2])
         wanted = asset.category or category(asset.label)
-        off = np.array([_unlike(own, e.descriptor, laid) for e in self.entries])
+        off = np.array([_unlike(own, e.descriptor) for e in self.entries])
         same = [i for i, e in enumerate(self.entries) if wanted and e.category == wanted]
         pool = same or [i for i in range(len(off)) if off[i] <= self.near]
-        # Gumbel's trick: sorted so, it is a draw without putting back, by weights exp(-off²/2).
-        keys = -0.5 * off**2 + rng.gumbel(size=len(off))
+        # Gumbel's trick: sorted so, it is a draw without putting back, by the shapes' likelihoods.
+        keys = -0.5 * (off / ALIKE) ** 2 + rng.gumbel(size=len(off))
         items: list[Item] = []
         for i in sorted(pool, key=lambda i: -keys[i]):
             if len(items) == count:
@@ -103,10 +102,10 @@ class Folder:
         )
 
 
-def _unlike(own: Descriptor, other: Descriptor, laid: bool) -> float:
+def _unlike(own: Descriptor, other: Descriptor) -> float:
     """By shape, and a little by size: twice as large counts as much as another category's shape."""
     size = abs(np.log(own.extent / other.extent)) / np.log(2)
-    return float(np.hypot(distance(own, other, laid), size))
+    return float(np.hypot(distance(own, other, own.lies), size))
 
 
 class _Kept(BaseModel):
@@ -118,6 +117,7 @@ class _Kept(BaseModel):
     size: tuple[float, float, float]
     full: float
     closed: float
+    open: float
     d2: tuple[float, ...]
 
 
@@ -263,8 +263,7 @@ def _made(worker: Worker, root: Path, name: str, cache: Path, key: str, hashes: 
     bodies = []
     for i, body in enumerate(answer.get("bodies", ())):
         mesh = _arrays(cache / "items" / f"{key}-{i}.npz")[0]
-        d = describe(mesh)
-        bodies.append(_Kept(**body, size=d.size, full=d.full, closed=d.closed, d2=d.d2))
+        bodies.append(_Kept(**body, **asdict(describe(mesh))))
     found = _File(
         version=VERSION,
         bodies=tuple(bodies),
@@ -284,7 +283,7 @@ def _entries(root: Path, name: str, key: str, found: _File) -> list[Entry]:
         label, what = named(name, body.name, several=len(found.bodies) > 1)
         if len(body.d2) != BINS:
             continue
-        descriptor = Descriptor(body.size, body.full, body.closed, body.d2)
+        descriptor = Descriptor(body.size, body.full, body.closed, body.open, body.d2)
         out.append(Entry(label, what, name, f"{key}-{i}", descriptor, licence, body.notes))
     return out
 

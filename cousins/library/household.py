@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cousins.labels.categories import category
-from cousins.library.descriptor import NEAR, Descriptor, describe, distance
+from cousins.library.descriptor import ALIKE, NEAR, Descriptor, describe, distance
 from cousins.library.fit import placements
 from cousins.library.item import MOST_VERTICES, Item
 from cousins.mesh import solid_moments
@@ -70,9 +70,8 @@ class Household:
         from cousins.household import draw
 
         own = describe(asset.visual)
-        laid = own.size[2] < max(own.size[:2])
         makers = MAKERS.get(asset.category or category(asset.label) or "", ())
-        shares = _even(makers) if makers else self._nearest(own, laid)
+        shares = _even(makers) if makers else self._nearest(own)
         items: list[Item] = []
         for _ in range(TRIES * count if shares else 0):
             if len(items) == count:
@@ -92,15 +91,17 @@ class Household:
             )
             if not placements(asset, bare):
                 continue
-            if not makers and distance(own, describe(bare.visual), laid) > self.near:
+            if not makers and distance(own, describe(bare.visual), own.lies) > self.near:
                 continue
             items.append(_whole(bare, thing))
         return tuple(items)
 
-    def _nearest(self, own: Descriptor, laid: bool) -> dict[str, float]:
+    def _nearest(self, own: Descriptor) -> dict[str, float]:
         """The makers that are near, each with the share of the draws that falls to it."""
-        found = {m: min(distance(own, d, laid) for d in all_) for m, all_ in _samples().items()}
-        weights = {m: float(np.exp(-0.5 * d**2)) for m, d in found.items() if d <= self.near}
+        found = {m: min(distance(own, d, own.lies) for d in all_) for m, all_ in _samples().items()}
+        weights = {
+            m: float(np.exp(-0.5 * (d / ALIKE) ** 2)) for m, d in found.items() if d <= self.near
+        }
         return {m: w / sum(weights.values()) for m, w in weights.items()}
 
 
