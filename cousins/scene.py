@@ -112,7 +112,7 @@ def build(
         _wall(world, wall, visible=scene.background is None)
     for asset, properties, own in zip(scene.assets, physical, slots, strict=True):
         _object(world, assets, files, asset, properties, own)
-    if any(own != slots_of([asset]) for asset, own in zip(scene.assets, slots, strict=True)):
+    if bank and any(own.parts for own in slots):
         files[f"{UNUSED}.obj"] = obj_text(_SPECK).encode()
         ET.SubElement(assets, "mesh", {"name": UNUSED, "class": "collision",
                                        "file": f"{UNUSED}.obj"})  # fmt: skip
