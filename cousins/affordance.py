@@ -26,7 +26,7 @@ LEAST = FINGER / 2  # m across: cracks between a scan's convex parts are narrowe
 GRIPPER = 0.085  # m: what a common parallel gripper opens to
 PAD = 0.022  # m: how wide its fingertips are, and about how high
 STEADY = 0.05  # rad: what a slope or a nudge tilts a thing by
-CELLS = 112  # along the longer side seen from above: walls of a bowl are thicker than a cell
+CELLS = 112  # along the longer side seen from above
 PIXELS = 128  # along the longer side of a silhouette
 RIPPLE = 0.001  # of the size: a hump of the energy that is no hold, like the facets of a ball
 SAME = 0.98  # of the largest ball: one that is not to be told from it
@@ -143,6 +143,16 @@ class _Body:
         keys = np.unique(pairs[:, 0] * len(self.vertices) + pairs[:, 1])
         return self.vertices[keys // len(self.vertices)], self.vertices[keys % len(self.vertices)]
 
+    def along_edges(self, apart: float) -> tuple[Array, Array]:
+        """x, y (n, 2) and z (n,) of points on its edges, at most so far apart, m: a wall that is
+        thinner than rays are apart ends in edges."""
+        a, b = self.edges
+        count = np.ceil(np.linalg.norm(b - a, axis=1) / apart).astype(int) + 1
+        first = np.repeat(np.cumsum(count) - count, count)
+        share = (np.arange(count.sum()) - first) / np.repeat(count, count)
+        points = np.repeat(a, count, axis=0) + share[:, None] * np.repeat(b - a, count, axis=0)
+        return points[:, :2], points[:, 2]
+
     @property
     def size(self) -> float:
         """m, the diagonal of its bounds."""
@@ -176,8 +186,8 @@ def _body(asset: Asset, turn: Array) -> _Body:
 
 
 def _opening(body: _Body) -> Opening | None:
-    """What would hold water: the shape's height seen from above, flooded from outside
-    (grey-scale reconstruction by erosion, Vincent 1993), less that height."""
+    """What would hold water: the shape's height seen from above, flooded from outside and from
+    wide holes (grey-scale reconstruction by erosion, Vincent 1993), less that height."""
     from scipy.ndimage import label
     from skimage.morphology import reconstruction
 
@@ -191,9 +201,12 @@ def _opening(body: _Body) -> Opening | None:
     top = high[2] + step
     starts = np.column_stack([places, np.full(len(places), top)])
     ground = top - body.cast(starts, np.array([0.0, 0.0, -1.0])).reshape(height, width)
+    places, heights = body.along_edges(step / 2)
+    column, row = np.rint((places - origin) / step).astype(int).T
+    np.maximum.at(ground, (row, column), heights)
     through = ~np.isfinite(ground)
     ground[through] = low[2] - step
-    seed = np.where(through, ground, top)
+    seed = np.where(_wide(through, step), ground, top)
     seed[0], seed[-1], seed[:, 0], seed[:, -1] = ground[0], ground[-1], ground[:, 0], ground[:, -1]
     cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])  # no water passes where corners meet
     level = reconstruction(seed, ground, method="erosion", footprint=cross)
@@ -206,8 +219,18 @@ def _opening(body: _Body) -> Opening | None:
         free = _inwards(ground <= rim + step) * step
         found = _ball(body, basin, free, rim, origin, step)
         if found is not None and (best is None or found[1] > best.radius):
-            best = Opening(found[0], found[1], rim - float(ground[basin].min()))
+            best = Opening(found[0], found[1], rim - float(ground[basin & ~through].min()))
     return best if best is not None and 2 * best.radius >= LEAST else None
+
+
+def _wide(through: NDArray[np.bool_], step: float) -> NDArray[np.bool_]:
+    """Of a mask's patches, those that a finger goes through: cracks between a scan's convex parts
+    let nothing out that one would put in."""
+    from scipy.ndimage import label
+
+    numbers, _ = label(through)  # pyright: ignore[reportGeneralTypeIssues]
+    wide = np.unique(numbers[2 * step * _inwards(through) >= FINGER])
+    return through & np.isin(numbers, wide)
 
 
 def _ball(
@@ -368,8 +391,11 @@ def _segments(points: Array, a: Array, b: Array) -> Array:
     """(n, e) from points (n, 2) to segments between a and b (e, 2)."""
     x, y = (b - a).T
     dx, dy = (points[:, k, None] - a[:, k] for k in (0, 1))
-    share = np.clip((dx * x + dy * y) / np.maximum(x * x + y * y, 1e-18), 0.0, 1.0)
-    return np.hypot(dx - share * x, dy - share * y)
+    long = np.maximum(x * x + y * y, 1e-18)
+    share = np.clip(dx * (x / long) + dy * (y / long), 0.0, 1.0)
+    dx -= share * x
+    dy -= share * y
+    return np.sqrt(dx * dx + dy * dy)
 
 
 def _tip(points: Array) -> float:

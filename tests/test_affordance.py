@@ -178,6 +178,27 @@ def test_a_closed_carton_is_not_open_and_an_open_one_is():
     assert affordances(closed).opening is None
 
 
+@pytest.mark.parametrize("gap", [0.003, 0.02])
+def test_a_crack_in_the_floor_lets_nothing_out_but_a_hole_does(gap):
+    t, a, h = 0.004, 0.05, 0.06
+    found = affordances(made_of(
+        ((-a, -a, 0), (-gap / 2, a, t)), ((gap / 2, -a, 0), (a, a, t)),
+        ((-a, -a, 0), (a, -a + t, h)), ((-a, a - t, 0), (a, a, h)),
+        ((-a, -a, 0), (-a + t, a, h)), ((a - t, -a, 0), (a, a, h)),
+    )).opening  # fmt: skip
+    assert (found is not None) == (gap < FINGER)
+
+
+def test_walls_thinner_than_what_is_looked_at_hold_water():
+    t, a, h = 0.0005, 0.15, 0.04
+    walls = (((-a, -a, 0), (a, a, t)), ((-a, -a, 0), (a, -a + t, h)), ((-a, a - t, 0), (a, a, h)),
+             ((-a, -a, 0), (-a + t, a, h)), ((a - t, -a, 0), (a, a, h)))  # fmt: skip
+    for degrees in (0, 7, 45):
+        found = affordances(made_of(*walls), turned("z", degrees)).opening
+        assert found is not None
+        assert found.radius == pytest.approx(h - t, rel=0.02)
+
+
 def test_what_is_kept_is_not_said_to_be_lost():
     for category in ("mug", "bowl", "box", "bottle"):
         twin = affordances(thing(category))
