@@ -150,6 +150,8 @@ def _solidified(mesh: Mesh) -> Mesh:
     reached = found[0]
     outside = reached == reached[0, 0, 0]
     signed = np.where(outside | (far <= 0.51 * cell), far, -far) - 0.5 * cell
+    # A corner that lies on the surface to the last digit would make triangles of no area.
+    signed = np.where(np.abs(signed) < 1e-3 * cell, 1e-3 * cell, signed)
     vertices, faces, _, _ = marching_cubes(signed, 0.0)
     shells = trimesh.Trimesh(vertices * cell + low, faces).split(only_watertight=True)
     solid = [s for s in shells if s.volume > 0]
