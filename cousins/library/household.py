@@ -151,32 +151,38 @@ def joined(parts: Sequence[Mesh], most: int) -> list[Mesh]:
     Exact parts of what is turned are hundreds of wedges; joined they bulge a little into its
     hollow, and a cousin of it is not slower to step than a scanned one.
     """
-    alive = dict(enumerate(parts))
-    volume = {i: solid_moments(p)[0] for i, p in alive.items()}
-    tried: dict[tuple[int, int], tuple[float, Mesh]] = {}
+    from scipy.spatial import ConvexHull
+
+    if len(parts) <= most:
+        return list(parts)
+    alive = {i: p.vertices for i, p in enumerate(parts)}
+    volume = {i: solid_moments(p)[0] for i, p in enumerate(parts)}
+    tried: dict[tuple[int, int], tuple[float, Array]] = {}
 
     def join(i: int, j: int) -> None:
-        a, b = alive[i], alive[j]
-        if _gap(a, b) < TOUCH:
-            both = convex_hull(np.vstack([a.vertices, b.vertices]), MOST_VERTICES - 6)
-            tried[i, j] = solid_moments(both)[0] - volume[i] - volume[j], both
+        if _gap(alive[i], alive[j]) < TOUCH:
+            both = np.vstack([alive[i], alive[j]])
+            hull = ConvexHull(both)
+            tried[i, j] = float(hull.volume) - volume[i] - volume[j], both[hull.vertices]
 
-    if len(parts) > most:
-        for j in alive:
-            for i in range(j):
-                join(i, j)
+    for j in alive:
+        for i in range(j):
+            join(i, j)
     while len(alive) > most and tried:
         i, j = min(tried, key=lambda pair: (tried[pair][0], pair))
-        new, both = max(alive) + 1, tried[i, j][1]
+        added, both = tried[i, j]
+        new = max(alive) + 1
+        volume[new] = volume[i] + volume[j] + added
         del alive[i], alive[j]
         tried = {pair: found for pair, found in tried.items() if not {i, j} & set(pair)}
-        alive[new], volume[new] = both, solid_moments(both)[0]
-        for k in list(alive)[:-1]:
+        others = list(alive)
+        alive[new] = both
+        for k in others:
             join(k, new)
-    return list(alive.values())
+    return [parts[i] if i < len(parts) else convex_hull(points, MOST_VERTICES - 6)
+            for i, points in alive.items()]  # fmt: skip
 
 
-def _gap(a: Mesh, b: Mesh) -> float:
-    """How far the bounding boxes of two parts are apart, m."""
-    low = np.maximum(a.vertices.min(0), b.vertices.min(0))
-    return float((low - np.minimum(a.vertices.max(0), b.vertices.max(0))).max())
+def _gap(a: Array, b: Array) -> float:
+    """How far the bounding boxes of points (n, 3) and (m, 3) are apart, m."""
+    return float((np.maximum(a.min(0), b.min(0)) - np.minimum(a.max(0), b.max(0))).max())

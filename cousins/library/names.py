@@ -13,7 +13,7 @@ _EMPTY = frozenset(
         "mesh model models object obj visual collision textured texture nontextured untitled scene"
         " geometry default material export tsdf poisson google meshes assets body root node world"
         " base link shape part final simplified decimated lowpoly highpoly low high poly ycb gso"
-        " scan glb gltf stl ply usd usda usdc mjcf xml"
+        " scan glb gltf stl ply usd usda usdc mjcf xml cm mm"
     ).split()
 )
 # What may follow the noun that says what a thing is.

@@ -20,6 +20,7 @@ from cousins.types import Array, Mesh, Primitive
 
 LARGEST, LEAST = 5.0, 0.001  # m: what is larger or smaller was not modelled in metres
 FACES = 20_000
+SPLIT = 3_000  # faces, about those of a scanned thing: more split no better, and slowly
 CELLS = 96  # along the longest side of what is closed anew: 2 mm of a dinner plate
 WIDEST = 1024  # texels along a side of a texture
 
@@ -150,6 +151,8 @@ def _solidified(mesh: Mesh) -> Mesh:
     reached = found[0]
     outside = reached == reached[0, 0, 0]
     signed = np.where(outside | (far <= 0.51 * cell), far, -far) - 0.5 * cell
+    # A corner that lies on the surface to the last digit would make triangles of no area.
+    signed = np.where(np.abs(signed) < 1e-3 * cell, 1e-3 * cell, signed)
     vertices, faces, _, _ = marching_cubes(signed, 0.0)
     shells = trimesh.Trimesh(vertices * cell + low, faces).split(only_watertight=True)
     solid = [s for s in shells if s.volume > 0]
@@ -161,6 +164,7 @@ def _solidified(mesh: Mesh) -> Mesh:
 
 def _parts(mesh: Mesh) -> tuple[tuple[Mesh, ...], Primitive | None]:
     fit = fit_primitive(mesh)
+    mesh = decimate(mesh, SPLIT)
     if fit is not None:
         return (convex_hull(mesh.vertices),), fit[0]
     return Convex()(mesh)[0], None
