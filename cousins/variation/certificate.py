@@ -178,7 +178,7 @@ def hold(judge: Judge, drawn: Mapping[str, NDArray[Any]], threads: int = 0) -> V
     faults[..., KINDS.index(RESTLESS)] = energy > 0.5 * drawn["mass"] * SPEED**2
     faults[..., KINDS.index(COVERED)] = covered
     faults[..., KINDS.index(STRAYED)] = _strayed(judge, drawn)
-    faults[..., KINDS.index(TOO_FAR)] = _too_far(judge, drawn)
+    faults[..., KINDS.index(TOO_FAR)] = too_far(judge, drawn)
     whole = np.nan_to_num(energy.sum(1), nan=np.inf)
     return Verdicts(faults, deepest.max(1), drift.max(1), tilt.max(1), whole)
 
@@ -232,7 +232,7 @@ def _strayed(judge: Judge, drawn: Mapping[str, NDArray[Any]]) -> NDArray[np.bool
     return out
 
 
-def _too_far(judge: Judge, drawn: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+def too_far(judge: Judge, drawn: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
     """(n, A) whether the robot does not reach what it would reach in the twin."""
     out = np.zeros((len(drawn["qpos"]), len(judge.names)), bool)
     if "robot_base" not in drawn or not judge.own:

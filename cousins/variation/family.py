@@ -95,7 +95,10 @@ def _attempt(
         yield indices[row], None, {}, [f"{names[first]}: {certificate.NO_ROOM}"]
     for row in np.flatnonzero((made.stuck < 0) & far).tolist():
         yield indices[row], None, {}, [OUTSIDE]
-    rows = np.flatnonzero((made.stuck < 0) & ~far)
+    lost = certificate.too_far(source.judge, made.arrays).any(1) & (made.stuck < 0) & ~far
+    for row in np.flatnonzero(lost).tolist():
+        yield indices[row], None, {}, [f"cousin: {certificate.TOO_FAR}"]
+    rows = np.flatnonzero((made.stuck < 0) & ~far & ~lost)
     if not len(rows):
         return
     drawn = {name: value[rows] for name, value in made.arrays.items()}

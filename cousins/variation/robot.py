@@ -39,6 +39,7 @@ def draw(
     uniform: Array,
     strength: Array,
     reach: float = REACH,
+    position: Array | None = None,
 ) -> dict[str, NDArray[Any]]:
     """robot_base (n, 7): position and quaternion in the world, from (n, 3) uniform numbers and
     (n,) strengths in 0..1; x ahead, z up, its foot at the support's height.
@@ -46,26 +47,47 @@ def draw(
     It stands `OUTSIDE` the edge of the support that carries most objects, on the side from which
     the scene was seen, or -y of a scene without cameras, and looks straight across it: as near to
     that side's middle as reaches most objects, and further in where the support is too wide for
-    that, as a floor is. A cousin's is moved along the edge, to and fro and in yaw; what the twin's
-    reaches of the twin's objects, it reaches too. Raises ValueError for a scene without a support.
+    that, as a floor is. A cousin's is moved along the edge, to and fro and in yaw. What the twin's
+    reaches of the twin's objects, it reaches where they stand in the cousin, at `position`
+    (n, A, 3), by default as in the twin, if there is a place along that side from which it can.
+    Raises ValueError for a scene without a support.
     """
     side = _side(scene)
+    n = len(uniform)
+    seen = np.array([a.position for a in scene.assets]).reshape(1, -1, 3)
+    position = np.broadcast_to(seen, (n, *seen.shape[1:])) if position is None else position
     middle = _nominal(scene, side, reach)
-    reached = _within(scene, side, middle[None], reach)
+    reached = _within(side, middle[None], seen, reach)
     drawn = strength[:, None] * (2 * uniform - 1)
     offset, yaw = drawn[:, :2] * [ALONG, AWAY], drawn[:, 2] * YAW
     place = np.broadcast_to(middle, (len(uniform), 2)).copy()
-    todo = np.flatnonzero(strength > 0)
+    todo = np.flatnonzero((strength > 0) | (position != seen).any((1, 2)))
     # Too far from something: nearer at first, and only then less far along the edge.
     for share, nearer in product(SHRINK, NEARER):
         tried = middle + share * offset[todo] - [0.0, nearer]
-        good = (_within(scene, side, tried, reach) | ~reached).all(1) & _free(scene, side, tried)
-        place[todo[good]] = tried[good]
-        todo = todo[~good]
+        todo = _taken(scene, side, place, todo, tried, position, reached, reach)
+    # Else wherever along the edge it can.
+    for along in sorted(GRID * np.arange(-int(side.half / GRID), int(side.half / GRID) + 1), key=abs):
+        for nearer in NEARER:
+            tried = np.tile([along, OUTSIDE - nearer], (len(todo), 1))
+            todo = _taken(scene, side, place, todo, tried, position, reached, reach)
     half = (np.arctan2(-side.outward[1], -side.outward[0]) + yaw) / 2
     zero = np.zeros(len(half))
     turn = np.stack([np.cos(half), zero, zero, np.sin(half)], 1)
     return {"robot_base": np.hstack([side.world(place), turn])}
+
+
+def _taken(
+    scene: Scene, side: _Side, place: Array, todo: NDArray[np.int64], tried: Array,
+    position: Array, reached: NDArray[np.bool_], reach: float,
+) -> NDArray[np.int64]:  # fmt: skip
+    """Put bases where they were tried and can stand; which are left."""
+    if not len(todo):
+        return todo
+    good = (_within(side, tried, position[todo], reach) | ~reached).all(1)
+    good[good] = _free(scene, side, tried[good])
+    place[todo[good]] = tried[good]
+    return todo[~good]
 
 
 def nominal(scene: Scene, reach: float = REACH) -> Array:
@@ -170,17 +192,16 @@ def _nominal(scene: Scene, side: _Side, reach: float) -> Array:
     places = places[_free(scene, side, places)]
     if not len(places):
         return np.array([0.0, OUTSIDE])  # nothing is free: the middle is as good as any
-    reached = _within(scene, side, places, reach).sum(1)
+    there = np.array([scene.assets[i].position for i in side.members]).reshape(1, -1, 3)
+    reached = _within(side, places, there, reach).sum(1)
     places = places[reached == reached.max()]
     away = np.abs(places[:, 0]) + OUTSIDE - places[:, 1]
     return places[away.argmin()]
 
 
-def _within(scene: Scene, side: _Side, places: Array, reach: float) -> NDArray[np.bool_]:
-    """(n, k) whether each of the k objects on the support is reached from places (n, 2)."""
-    points = np.array([scene.assets[i].position for i in side.members]).reshape(-1, 3)
-    base = side.world(places)
-    return reachable(base, np.broadcast_to(points, (len(base), *points.shape)), reach)
+def _within(side: _Side, places: Array, position: Array, reach: float) -> NDArray[np.bool_]:
+    """(n, A) whether objects at (n, A, 3) are reached from places (n, 2)."""
+    return reachable(side.world(places), position, reach)
 
 
 def _free(scene: Scene, side: _Side, places: Array) -> NDArray[np.bool_]:
@@ -223,7 +244,9 @@ class RobotBase:
         """See `draw`."""
         if not source.scene.supports:
             return {}
-        return draw(source.union.model, source.twin, uniform, strength)
+        bank, own = source.union.bank, source.own
+        position = drawn["qpos"][:, bank.address[:own, None] + np.arange(3)]
+        return draw(source.union.model, source.twin, uniform, strength, position=position)
 
     def distance(self, source: Source, drawn: Drawn) -> Array:
         """See `distance`."""

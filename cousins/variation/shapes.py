@@ -21,6 +21,8 @@ from cousins.variation import deform
 from cousins.variation.axes import Drawn, Source
 from cousins.variation.union import Variants
 
+WIDER_FOOT = 1.35  # how much wider and longer than the twin's its shadow may be
+ALIKE = 0.01  # of its size: what differs by less is no other shape
 TRIES = 12  # deformations that are tried for a place in the bank
 WIDER = 4  # times as many things of its kind are looked at as are wanted
 MOST_PARTS = 24  # convex parts of a shape that is swapped in, or the object's own where it has more
@@ -112,9 +114,20 @@ class _Kept:
     def add(self, other: Asset) -> bool:
         """Whether it affords what the asset does, and is in."""
         found = affordances(other)
-        reasons = lost(self.twin, found)
+        reasons = [*lost(self.twin, found)]
+        if any(b > WIDER_FOOT * a for a, b in zip(self.twin.footprint, found.footprint, strict=True)):
+            reasons.append("takes too much room")
+        if any(_alike(other, known) for known in (self.asset, *self.shapes)):
+            reasons.append("is like another one")
         self.rejected.update(reasons)
         if not reasons:
             self.shapes.append(other)
             self.affords.append(found)
         return not reasons
+
+
+def _alike(a: Asset, b: Asset) -> bool:
+    """Whether two are one shape, as far as size, volume and where that lies tell."""
+    if np.abs(a.size / b.size - 1).max() > ALIKE or abs(a.volume / b.volume - 1) > 3 * ALIKE:
+        return False
+    return float(np.linalg.norm(a.center_of_mass - b.center_of_mass)) < ALIKE * a.size.max()
