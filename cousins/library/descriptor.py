@@ -87,7 +87,7 @@ def held(mesh: Mesh) -> float:
     height = np.where(np.isfinite(met), high[2] + 1.0 - met, low[2]).reshape(RAIN, RAIN)
     height = np.pad(np.clip(height, low[2], high[2]), 1, constant_values=low[2])
     full = np.full_like(height, high[2])
-    full[[0, -1]], full[:, [0, -1]] = low[2], low[2]
+    full[height <= low[2]] = low[2]  # round about, and through holes, it runs off
     depth = reconstruction(full, height, method="erosion") - height
     return float(depth.sum() * cell.prod())
 
