@@ -93,7 +93,7 @@ def held(mesh: Mesh) -> float:
     height = np.pad(np.clip(height, low[2], high[2]), 1, constant_values=low[2])
     full = np.full_like(height, high[2])
     # Round about it runs off, and through holes in the middle.
-    wide = distance_transform_edt(height <= low[2], sampling=cell) > ROOM
+    wide = np.asarray(distance_transform_edt(height <= low[2], sampling=cell)) > ROOM
     full[wide] = low[2]
     full[[0, -1]], full[:, [0, -1]] = low[2], low[2]
     depth = reconstruction(full, height, method="erosion") - height
