@@ -346,6 +346,14 @@ def test_shapes_of_one_kind_are_nearer_than_those_of_another():
     assert distance(a, b) < distance(a, describe(thing("can", 1).visual))
 
 
+def test_a_vessel_with_a_hole_is_none():
+    whole = thing("bowl", 1).visual
+    assert describe(whole).open == 1
+    on_axis = np.hypot(*whole.vertices[:, :2].T) < 1e-6  # in the middle of its floor and its foot
+    kept = ~on_axis[whole.faces].any(1)
+    assert describe(Mesh(whole.vertices, whole.faces[kept])).open < 0.1
+
+
 @pytest.mark.parametrize(
     ("file", "body", "wanted"),
     [

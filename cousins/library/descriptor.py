@@ -14,6 +14,7 @@ import numpy as np
 
 from cousins.mesh import solid_moments
 from cousins.raycast import caster
+from cousins.shape.hollow import ROOM
 from cousins.types import Array, Mesh
 
 POINTS, PAIRS, BINS = 1024, 8192, 32
@@ -74,8 +75,12 @@ def describe(mesh: Mesh) -> Descriptor:
 
 
 def held(mesh: Mesh) -> float:
-    """How much water a mesh holds as it stands, m³: what rain fills without running off."""
+    """How much a mesh holds as it stands, m³: what rain fills before it runs over.
+
+    Holes that no ball of radius ROOM falls through, as scans have, are taken for stopped.
+    """
     import open3d as o3d
+    from scipy.ndimage import distance_transform_edt
     from skimage.morphology import reconstruction
 
     low, high = mesh.vertices.min(0), mesh.vertices.max(0)
@@ -87,6 +92,9 @@ def held(mesh: Mesh) -> float:
     height = np.where(np.isfinite(met), high[2] + 1.0 - met, low[2]).reshape(RAIN, RAIN)
     height = np.pad(np.clip(height, low[2], high[2]), 1, constant_values=low[2])
     full = np.full_like(height, high[2])
+    # Round about it runs off, and through holes in the middle.
+    wide = np.asarray(distance_transform_edt(height <= low[2], sampling=cell)) > ROOM
+    full[wide] = low[2]
     full[[0, -1]], full[:, [0, -1]] = low[2], low[2]
     depth = reconstruction(full, height, method="erosion") - height
     return float(depth.sum() * cell.prod())
