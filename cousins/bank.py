@@ -50,8 +50,9 @@ class Bank:
     an object in each of T textures. volume (K, A), m³; solid, shell (K, A, 3): centres of mass,
     and solid_inertia, shell_inertia (K, A, 3, 3) about them for 1 kg, spread through the volume
     and over the surface. opening (K, A, 3), in the object's frame, radius and depth (K, A): of a
-    container, see `cousins.affordance.Opening`; depth 0 where it is none. distance (K, A): of each shape from the object's own, 0..1. defaults: the
-    union model's own values of the fields that cousins have rows of.
+    container, see `cousins.affordance.Opening`; depth 0 where it is none. distance (K, A): of each
+    shape from the object's own, 0..1. defaults: the union model's own values of the fields that
+    cousins have rows of.
     """
 
     body: NDArray[np.int32]
@@ -183,9 +184,7 @@ def rows(bank: Bank, drawn: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any
     return out | {name: value for name, value in drawn.items() if name not in known}
 
 
-def _shapes(
-    bank: Bank, drawn: Mapping[str, NDArray[Any]], out: dict[str, NDArray[Any]]
-) -> None:
+def _shapes(bank: Bank, drawn: Mapping[str, NDArray[Any]], out: dict[str, NDArray[Any]]) -> None:
     geom, visual = bank.geom, bank.geom[bank.visual]
     of, slot = drawn["shape"][:, bank.owner], np.arange(len(geom))
     for name, table in (
@@ -204,9 +203,7 @@ def _shapes(
         out["geom_matid"][:, visual] = bank.material[drawn["texture"], drawn["shape"], each]
 
 
-def _contacts(
-    bank: Bank, drawn: Mapping[str, NDArray[Any]], out: dict[str, NDArray[Any]]
-) -> None:
+def _contacts(bank: Bank, drawn: Mapping[str, NDArray[Any]], out: dict[str, NDArray[Any]]) -> None:
     solid = ~bank.visual
     geom, owner = bank.geom[solid], bank.owner[solid]
     of, slot = drawn["shape"][:, owner], np.flatnonzero(solid)
@@ -218,9 +215,7 @@ def _contacts(
     out["geom_solimp"][:, geom, 0] = contact[..., 2]
 
 
-def _inertias(
-    bank: Bank, drawn: Mapping[str, NDArray[Any]], out: dict[str, NDArray[Any]]
-) -> None:
+def _inertias(bank: Bank, drawn: Mapping[str, NDArray[Any]], out: dict[str, NDArray[Any]]) -> None:
     each, of = np.arange(len(bank.body)), drawn["shape"]
     share, mass = drawn["shell_fraction"], drawn["mass"]
     centre, unit = mixed(

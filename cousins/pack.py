@@ -119,12 +119,13 @@ def write_families(
     force: bool = False,
     scratch: Path | None = None,
     record: Callable[[], Augmented] | None = None,
+    licences: Mapping[str, str] | None = None,
 ) -> None:
     """Give an existing pack these families in place of those it has, in one step.
 
     Families are taken one at a time, and wait in `scratch`, a folder, so that memory does not grow
-    with their number. record: asked when all are taken, goes into manifest.json. out: write a new pack there instead, which holds the twin too; the old one
-    stays as it is.
+    with their number. record: asked when all are taken, goes into manifest.json, as do licences.
+    out: write a new pack there instead, which holds the twin too; the old one stays as it is.
     Raises PackError where the pack cannot be read, or the output cannot be written.
     """
     pack = read(path)
@@ -141,7 +142,9 @@ def write_families(
     with tempfile.TemporaryDirectory() as folder:
         _add_families(target, members, held, families, scratch or Path(folder))
         made = record() if record else None
-        members["manifest.json"] = _json(pack.manifest.model_copy(update={"augmented": made}))
+        known = {**pack.manifest.licences, **(licences or {})}
+        update = {"augmented": made, "licences": known}
+        members["manifest.json"] = _json(pack.manifest.model_copy(update=update))
         members["model.xml"] = source("model.xml", MAX_XML)
         archive.replace(target, members)
 

@@ -88,7 +88,8 @@ def augment(
     families = _families(target, drawn_from, n, workers or os.cpu_count() or 1, kept, count,
                          progress)  # fmt: skip
     pack.write_families(read.path, families, out=out, force=force, scratch=kept.folder,
-                        record=lambda: _augmented(n, drawn_from, count))  # fmt: skip
+                        record=lambda: _augmented(n, drawn_from, count),
+                        licences=drawn_from.licences)  # fmt: skip
     kept.remove()
     if count.missing:
         raise PartlyFailedError(
@@ -200,9 +201,7 @@ def _by_reason(faults: Mapping[str, int]) -> dict[str, int]:
     return dict(reasons.most_common())
 
 
-def _report(
-    target: Path, drawn_from: Sources, count: _Count, seconds: float
-) -> AugmentReport:
+def _report(target: Path, drawn_from: Sources, count: _Count, seconds: float) -> AugmentReport:
     written = pack.read(target)
     sizes, twin = written.tree.sizes, pack.twin_assets(written)
     rows = re.compile(r"families/\d+/cousins\.")
@@ -217,7 +216,8 @@ def _report(
         bank_bytes=sum(
             size
             for name, size in sizes.items()
-            if not rows.match(name) and name.startswith(("assets/", "families/"))
+            if not rows.match(name)
+            and name.startswith(("assets/", "families/"))
             and name not in twin
         ),
     )

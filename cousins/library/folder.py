@@ -63,6 +63,11 @@ class Folder:
     refused: tuple[str, ...] = ()
     near: float = NEAR
 
+    @property
+    def name(self) -> str:
+        """The folder's own, without where it lies."""
+        return self.path.name
+
     def __call__(self, asset: Asset, count: int, rng: np.random.Generator) -> tuple[Item, ...]:
         """Up to `count` shapes that fit, all different, the nearer the likelier.
 

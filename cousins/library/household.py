@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -64,22 +64,23 @@ class Household:
     """
 
     near: float = NEAR
+    name: str = "household"
 
-    def __call__(self, asset: Asset, count: int, rng: np.random.Generator) -> tuple[Item, ...]:
-        """Up to `count` new things that fit the asset."""
+    def __call__(self, asset: Asset, count: int, rng: np.random.Generator) -> Iterator[Item]:
+        """Up to `count` new things that fit the asset, each drawn when it is asked for."""
         from cousins.household import draw
 
         own = describe(asset.visual)
         makers = MAKERS.get(asset.category or category(asset.label) or "", ())
         shares = _even(makers) if makers else self._nearest(own)
-        items: list[Item] = []
+        found = 0
         for _ in range(TRIES * count if shares else 0):
-            if len(items) == count:
+            if found == count:
                 break
             maker = str(rng.choice(list(shares), p=list(shares.values())))
             thing = draw(maker, rng)
             bare = Item(
-                name=f"{asset.name}_{maker}_{len(items) + 1}",
+                name=f"{asset.name}_{maker}_{found + 1}",
                 label=maker,
                 category=category(maker),
                 visual=_centred(thing.solid.mesh, thing.origin),
@@ -93,8 +94,8 @@ class Household:
                 continue
             if not makers and distance(own, describe(bare.visual), own.lies) > self.near:
                 continue
-            items.append(_whole(bare, thing))
-        return tuple(items)
+            found += 1
+            yield _whole(bare, thing)
 
     def _nearest(self, own: Descriptor) -> dict[str, float]:
         """The makers that are near, each with the share of the draws that falls to it."""
@@ -134,9 +135,9 @@ def _primitive(thing: Thing) -> Primitive | None:
 
 
 def _whole(bare: Item, thing: Thing) -> Item:
-    """The item with its looks and its convex parts."""
+    """The item with its convex parts, and with its looks once they are asked for."""
     parts = tuple(_centred(_few(p), thing.origin) for p in joined(thing.parts, FEW))
-    return replace(bare, visual=_centred(thing.visual, thing.origin), parts=parts)
+    return replace(bare, parts=parts, paint=lambda: _centred(thing.visual, thing.origin))
 
 
 def _few(part: Mesh) -> Mesh:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +19,8 @@ class Item:
 
     label: what it is, in words; category: what that is of assets/categories.toml, or None.
     parts: convex, each of MOST_VERTICES at most. `primitive` stands for all of them where it fits
-    as well. source: its file, or "household". licence: what is said of it, "" where nothing is.
+    as well. source: its file, or "household". paint: makes the
+    visual mesh with its looks; see `dressed`. licence: what is said of it, "" where nothing is.
     """
 
     name: str
@@ -31,6 +32,11 @@ class Item:
     watertight: bool
     source: str
     licence: str = ""
+    paint: Callable[[], Mesh] | None = field(default=None, repr=False, compare=False)
+
+    def dressed(self) -> Item:
+        """The same with its looks, where making them takes too long to do so for every item."""
+        return self if self.paint is None else replace(self, visual=self.paint(), paint=None)
 
     @property
     def size(self) -> Array:
@@ -39,9 +45,12 @@ class Item:
 
 
 class Library(Protocol):
-    """Finds shapes that could stand in an object's place."""
+    """Finds shapes that could stand in an object's place. name: what a pack calls it."""
 
-    def __call__(self, asset: Asset, count: int, rng: np.random.Generator) -> Sequence[Item]:
+    @property
+    def name(self) -> str: ...
+
+    def __call__(self, asset: Asset, count: int, rng: np.random.Generator) -> Iterable[Item]:
         """Up to `count` items that `fitted` can fit to the asset; fewer where there are no more.
 
         The same generator draws the same items.

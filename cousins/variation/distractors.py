@@ -30,9 +30,7 @@ KINDS: Mapping[int, Kind] = {
 }
 
 
-def distractors(
-    scene: Scene, count: int, seed: np.random.SeedSequence
-) -> tuple[Variants, ...]:
+def distractors(scene: Scene, count: int, seed: np.random.SeedSequence) -> tuple[Variants, ...]:
     """`count` things in `SHAPES` shapes each, to stand on the surface that carries most objects.
 
     They have no place of their own yet. None where nothing stands on a surface.

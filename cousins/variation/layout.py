@@ -208,7 +208,6 @@ def _near(
     return level & (away[..., 0] ** 2 + away[..., 1] ** 2 < reach**2)
 
 
-
 @dataclass(frozen=True)
 class Layout:
     """The axis; see the module. qpos (n, nq) as placed; stuck and tried as in `Placement`."""

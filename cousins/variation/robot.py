@@ -67,7 +67,9 @@ def draw(
         tried = middle + share * offset[todo] - [0.0, nearer]
         todo = _taken(scene, side, place, todo, tried, position, reached, reach)
     # Else wherever along the edge it can.
-    for along in sorted(GRID * np.arange(-int(side.half / GRID), int(side.half / GRID) + 1), key=abs):
+    for along in sorted(
+        GRID * np.arange(-int(side.half / GRID), int(side.half / GRID) + 1), key=abs
+    ):
         for nearer in NEARER:
             tried = np.tile([along, OUTSIDE - nearer], (len(todo), 1))
             todo = _taken(scene, side, place, todo, tried, position, reached, reach)

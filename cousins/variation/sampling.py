@@ -43,13 +43,14 @@ def axes() -> tuple[Axis, ...]:
 @dataclass(frozen=True)
 class Sources:
     """What a run draws from: one source for each number of distractors. rejected: shapes that did
-    not get into the bank, by reason."""
+    not get into the bank, by reason. licences: of shapes that somebody made, by name."""
 
     each: tuple[Source, ...]
     settings: Settings
     seed: int
     library: str
     rejected: Mapping[str, int]
+    licences: Mapping[str, str]
 
     def family(self, index: int) -> int:
         """The number of distractors, and so the family, of a cousin."""
@@ -60,7 +61,8 @@ class Sources:
 @dataclass(frozen=True)
 class Draws:
     """n cousins as drawn: arrays by name. stuck (n,): the unit that found no room, -1 where all
-    did. places: tried in vain, by reason. values: (n,) of each axis, how far it went; distance (n,) over all."""
+    did. places: tried in vain, by reason. values: (n,) of each axis, how far it went; distance
+    (n,) over all."""
 
     arrays: Mapping[str, NDArray[Any]]
     stuck: NDArray[np.int64]
@@ -74,9 +76,7 @@ def seeds(source: Source, index: int, attempt: int) -> tuple[int, ...]:
     return source.seed, source.family, index, attempt
 
 
-def draw(
-    source: Source, indices: Sequence[int], attempt: int, share: float | None = None
-) -> Draws:
+def draw(source: Source, indices: Sequence[int], attempt: int, share: float | None = None) -> Draws:
     """The cousins of these indices at this attempt. share: of all strengths; by default all of
     them, or as much as it takes where the settings ask for a distance."""
     every = axes()
@@ -149,7 +149,8 @@ def sources(
         rejected.update(bank.rejected)
     pilot = _pilot(each, settings)
     each = tuple(replace(source, pilot=pilot) for source in each)
-    return Sources(each, settings, seed, str(library), dict(rejected))
+    licences = {name: said for bank in banks for name, said in bank.licences.items()}
+    return Sources(each, settings, seed, library.name, dict(rejected), licences)
 
 
 def _even(every: Sequence[Variants]) -> list[tuple[Asset, ...]]:

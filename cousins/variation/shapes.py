@@ -81,8 +81,11 @@ def variants(
             kept.rejected["does not fit in its place"] += 1
         elif collision_geoms(other) > most:
             kept.rejected["has too many parts"] += 1
-        else:
-            kept.add(other)
+        elif kept.add(other):
+            dressed = fitted(asset, item.dressed(), other.name)
+            kept.shapes[-1] = replace(other, visual=dressed.visual) if dressed else other
+            if item.licence:
+                kept.licences[other.name] = f"{item.source}: {item.licence}"
     left = count - 1 - len(kept.shapes)
     for k in range(left):
         for _ in range(TRIES):
@@ -93,7 +96,8 @@ def variants(
                 break
     far = (0.0, *(deform.shape_distance(asset, other) for other in kept.shapes))
     bare = [replace(o, parts=()) if o.primitive else o for o in kept.shapes]
-    return Variants((asset, *bare), far, (kept.twin, *kept.affords), dict(kept.rejected))
+    return Variants((asset, *bare), far, (kept.twin, *kept.affords), dict(kept.rejected),
+                    kept.licences)  # fmt: skip
 
 
 @dataclass
@@ -105,6 +109,7 @@ class _Kept:
     rejected: Counter[str]
     shapes: list[Asset] = field(default_factory=list)
     affords: list[Affordances] = field(default_factory=list)
+    licences: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -115,7 +120,9 @@ class _Kept:
         """Whether it affords what the asset does, and is in."""
         found = affordances(other)
         reasons = [*lost(self.twin, found)]
-        if any(b > WIDER_FOOT * a for a, b in zip(self.twin.footprint, found.footprint, strict=True)):
+        if any(
+            b > WIDER_FOOT * a for a, b in zip(self.twin.footprint, found.footprint, strict=True)
+        ):
             reasons.append("takes too much room")
         if any(_alike(other, known) for known in (self.asset, *self.shapes)):
             reasons.append("is like another one")

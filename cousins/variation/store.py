@@ -38,7 +38,11 @@ class Store:
             index = json.loads(arrays.pop(_INDEX).tobytes())
             cousins = tuple(_cousin(entry) for entry in index["cousins"])
             return Chunk(
-                cousins, arrays, index["rejected"], index["faults"], index["places"],
+                cousins,
+                arrays,
+                index["rejected"],
+                index["faults"],
+                index["places"],
                 tuple(index["missing"]),
             )
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):

@@ -30,13 +30,15 @@ PLAIN = 1e-4  # m: rolling friction of what is not round, MuJoCo's default
 
 @dataclass(frozen=True)
 class Variants:
-    """An object's shapes, its own first; how far each lies from that, 0..1, and what it affords, where that is asked for.
-    rejected: shapes that afforded less, by reason."""
+    """An object's shapes, its own first; how far each lies from that, 0..1, and what it affords,
+    where that is asked for. rejected: shapes that afforded less, by reason. licences: of shapes
+    that somebody made, by name."""
 
     shapes: tuple[Asset, ...]
     distances: tuple[float, ...] = (0.0,)
     affords: tuple[Affordances, ...] = ()
     rejected: Mapping[str, int] = field(default_factory=dict)
+    licences: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,9 @@ def _bank(
     vol, solid, solid_unit, shell, shell_unit = (
         np.stack(column, axis=1) for column in zip(*inertias, strict=True)
     )
-    hollows = [_padded(most, [_opening(a, v.shapes[0]) for a in v.affords or [None]]) for v in every]
+    hollows = [
+        _padded(most, [_opening(a, v.shapes[0]) for a in v.affords or [None]]) for v in every
+    ]
     opening, radius, depth = (np.stack(column, axis=1) for column in zip(*hollows, strict=True))
     far = [_padded(most, [(np.array(d),) for d in v.distances])[0] for v in every]
     owner = np.repeat(np.arange(len(bodies)), [len(g) for g in geoms])

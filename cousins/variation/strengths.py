@@ -1,0 +1,95 @@
+"""Strengths of axes as a user gives them: `layout=1,shape=0.5`, or a YAML file of the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from cousins.errors import UsageError
+from cousins.variation.axes import Settings
+
+MAX_YAML = 1 << 20
+KEYS = ("axes", "shapes", "swaps", "distractors", "distances")
+
+
+def strengths(text: str) -> dict[str, float]:
+    """The axes of `layout=1,shape=0.5`. Raises UsageError."""
+    out: dict[str, float] = {}
+    for part in text.split(","):
+        name, given, value = (p.strip() for p in part.partition("="))
+        if not given or not name or name in out:
+            raise UsageError(f"--axes {text[:60]!r}: give it as layout=1,shape=0.5, or a YAML file")
+        out[name] = _number(f"--axes {name}", value)
+    return out
+
+
+def span(text: str) -> tuple[float, float]:
+    """The ends of `0.2:0.4`. Raises UsageError."""
+    low, colon, high = text.partition(":")
+    if not colon:
+        raise UsageError(f"--distance {text[:40]!r}: give it as 0.2:0.4")
+    return _number("--distance", low), _number("--distance", high)
+
+
+def settings_of(axes: str | None, base: Settings = Settings()) -> Settings:
+    """`base` with the axes of a text, or with all that a YAML file says.
+
+    Such a file holds `axes`, a mapping of names to strengths, and may hold `shapes`, `swaps`,
+    `distractors` and `distances` (a list of two), see `Settings`. Raises UsageError.
+    """
+    from dataclasses import replace
+
+    if axes is None:
+        return base
+    if "=" in axes or not re.search(r"\.ya?ml$", axes):
+        return replace(base, strengths=strengths(axes))
+    held = _yaml(Path(axes))
+    for key in held:
+        if key not in KEYS:
+            raise UsageError(f"{axes}: no setting {key!r}; settings: {', '.join(KEYS)}")
+    named = held.get("axes", {})
+    if not isinstance(named, dict):
+        raise UsageError(f"{axes}: axes: give names with strengths, as layout: 1")
+    changes: dict[str, object] = {
+        "strengths": {str(k): _number(f"{axes}: {k}", v) for k, v in named.items()}
+    }
+    for key in ("shapes", "distractors"):
+        if key in held:
+            if type(held[key]) is not int:
+                raise UsageError(f"{axes}: {key}: give a whole number")
+            changes[key] = held[key]
+    if "swaps" in held:
+        changes["swaps"] = _number(f"{axes}: swaps", held["swaps"])
+    if "distances" in held:
+        ends = held["distances"]
+        if not isinstance(ends, list) or len(ends) != 2:
+            raise UsageError(f"{axes}: distances: give two, as [0.2, 0.4]")
+        changes["distances"] = tuple(_number(f"{axes}: distances", end) for end in ends)
+    return replace(base, **changes)  # pyright: ignore
+
+
+def _yaml(path: Path) -> dict[str, object]:
+    import yaml
+
+    try:
+        if path.stat().st_size > MAX_YAML:
+            raise UsageError(f"{path}: above {MAX_YAML:,} bytes: not a file of axes")
+        held = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read ({error})") from None
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{path}: not YAML: {reason}") from None
+    if not isinstance(held, dict):
+        raise UsageError(f"{path}: not a mapping: give `axes:` with names and strengths")
+    return {str(key): value for key, value in held.items()}
+
+
+def _number(what: str, value: object) -> float:
+    try:
+        number = float(value)  # pyright: ignore
+    except (TypeError, ValueError):
+        raise UsageError(f"{what}: {str(value)[:40]!r} is no number") from None
+    if number != number or abs(number) == float("inf"):
+        raise UsageError(f"{what}: {value} is no number that an axis can have")
+    return number
