@@ -34,7 +34,7 @@ def augment(
         ),
     ] = None,
     shapes: Annotated[
-        int | None, typer.Option(help="Shapes of each object, its own among them; 32 by default.")
+        int | None, typer.Option(help="Shapes of each object, its own among them; 28 by default.")
     ] = None,
     output: Annotated[
         Path | None,

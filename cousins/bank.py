@@ -19,8 +19,9 @@ from cousins.physics.moments import mixed
 from cousins.scene import TORSIONAL
 from cousins.types import Array, Cousin
 
-OFF_CENTRE = 2e-6  # m, along x; MuJoCo takes less than 1e-6 for nothing
-NUDGE = np.array([OFF_CENTRE, 0.0, 0.0])
+OFF_CENTRE = 2e-6  # m; MuJoCo takes less than 1e-6 for nothing
+# Down, where weight has no lever: a ball would roll off for less.
+NUDGE = np.array([0.0, 0.0, -OFF_CENTRE])
 
 # Fields of which each cousin has its own row, derived from the bank and from what was drawn.
 DERIVED = (

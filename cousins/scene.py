@@ -6,7 +6,7 @@ exported must step as it does in a batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from xml.etree import ElementTree as ET
@@ -69,6 +69,18 @@ def slots_of(shapes: Sequence[Asset]) -> Slots:
     return Slots(tuple(kinds), max(0, *(len(s.parts) for s in shapes if not s.primitive), 0))
 
 
+class Files(dict[str, bytes]):
+    """The files that a model names, each made unless it is held already."""
+
+    def __init__(self, held: Mapping[str, bytes]) -> None:
+        super().__init__()
+        self._held = held
+
+    def put(self, name: str, make: Callable[[], bytes]) -> None:
+        """Add one, made if need be."""
+        self[name] = self._held[name] if name in self._held else make()
+
+
 def build(
     scene: Scene,
     physical: Sequence[Physical] | None = None,
@@ -77,6 +89,7 @@ def build(
     model: str = "twin",
     slots: Sequence[Slots] | None = None,
     textures: Sequence[Sequence[NDArray[np.uint8]]] = (),
+    held: Mapping[str, bytes] | None = None,
 ) -> tuple[str, dict[str, bytes]]:
     """The scene's XML, and the files under `asset_root` that it names.
 
@@ -85,10 +98,11 @@ def build(
     slots: the geoms that each asset gets; by default those that its own shape needs.
     textures: for each asset further textures (h, w, 3) RGB of it, likewise: the k-th, counted from
     1, is the texture of the material `other_look(name, k)`.
+    held: files that are there already by these names, used as they are.
     """
     slots = slots or [slots_of([asset]) for asset in scene.assets]
     physical = physical or [asset.physical for asset in scene.assets]
-    files: dict[str, bytes] = {}
+    files = Files(held or {})
     root = ET.Element("mujoco", model=model)
     ET.SubElement(root, "compiler", angle="radian", meshdir=asset_root, texturedir=asset_root)
     bounces = any(asset.restitution != UNTOLD for asset in scene.assets)
@@ -241,18 +255,18 @@ def _geom(parent: ET.Element, name: str, kind: str, **attributes: str) -> ET.Ele
     return ET.SubElement(parent, "geom", {"name": name, "class": kind, **attributes})
 
 
-def _visual_mesh(assets: ET.Element, files: dict[str, bytes], name: str, mesh: Mesh) -> None:
-    files[f"{name}.obj"] = obj_text(mesh).encode()
+def _visual_mesh(assets: ET.Element, files: Files, name: str, mesh: Mesh) -> None:
+    files.put(f"{name}.obj", lambda: obj_text(mesh).encode())
     ET.SubElement(assets, "mesh", {"name": name, "class": "visual", "file": f"{name}.obj"})
     _material(assets, files, name, mesh.texture)
 
 
 def _material(
-    assets: ET.Element, files: dict[str, bytes], name: str, texture: NDArray[np.uint8] | None
+    assets: ET.Element, files: Files, name: str, texture: NDArray[np.uint8] | None
 ) -> None:
     material = ET.SubElement(assets, "material", name=name, specular="0.1", shininess="0.1")
     if texture is not None:
-        files[f"{name}.png"] = png_bytes(texture)
+        files.put(f"{name}.png", lambda: png_bytes(texture))
         ET.SubElement(assets, "texture", name=name, type="2d", file=f"{name}.png")
         material.set("texture", name)
 
@@ -260,7 +274,7 @@ def _material(
 def _support(
     world: ET.Element,
     assets: ET.Element,
-    files: dict[str, bytes],
+    files: Files,
     support: Support,
     visible: bool,
 ) -> None:
@@ -322,11 +336,11 @@ def _wall(world: ET.Element, wall: Wall, visible: bool) -> None:
           rgba="0.8 0.8 0.8 1", group="1" if visible else "3")  # fmt: skip
 
 
-def _meshes(assets: ET.Element, files: dict[str, bytes], asset: Asset) -> None:
+def _meshes(assets: ET.Element, files: Files, asset: Asset) -> None:
     _visual_mesh(assets, files, asset.name, asset.visual)
     _, names = mesh_files(asset)
     for part, file in zip(asset.parts, names, strict=True):
-        files[file] = obj_text(part).encode()
+        files.put(file, lambda part=part: obj_text(part).encode())
         if asset.primitive is None:
             name = file.removesuffix(".obj")
             ET.SubElement(assets, "mesh", {"name": name, "class": "collision", "file": file})
@@ -344,7 +358,7 @@ def contact_attributes(physical: Physical) -> dict[str, str]:
 def _object(
     world: ET.Element,
     assets: ET.Element,
-    files: dict[str, bytes],
+    files: Files,
     asset: Asset,
     physical: Physical,
     slots: Slots,

@@ -30,7 +30,7 @@ class Settings:
     whole distance must lie between."""
 
     strengths: Mapping[str, float] = field(default_factory=dict)
-    shapes: int = 32
+    shapes: int = 28
     swaps: float = 0.4
     distractors: int = 3
     distances: tuple[float, float] | None = None

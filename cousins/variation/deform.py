@@ -28,7 +28,7 @@ LATTICE = 0.08  # of its size: most that a node moves; under 1/12, so that the m
 OVAL = 0.5  # of that for round things: what was thrown or turned is nearly round
 FINE = 10  # pieces that a mesh's sides are cut into at least, for a curve to show, and
 BOWED = 4  # a part's: between them, what bulges by a tenth is missed by a 16th of that
-MOST_FACES = 40_000  # of a mesh that is made finer
+MOST_FACES = 2_400  # of a mesh that is made finer: a scan's own are fine enough
 SAMPLES = 600  # points on each shape that a distance is a mean over
 FAR = 0.06  # of the size: a mean distance as long as this is as far as shapes get
 

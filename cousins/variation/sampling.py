@@ -136,11 +136,12 @@ def sources(
              for a, s in zip(scene.assets, worn.spawn(len(scene.assets)), strict=True)]  # fmt: skip
     count = round(settings.distractors * settings.strength("layout"))
     extra = distractors(scene, count, others)
-    each = []
+    each, written = [], dict(held or {})
     for k in range(len(extra) + 1):
         together = replace(scene, assets=(*scene.assets, *(v.shapes[0] for v in extra[:k])))
         every = [*banks, *extra[:k]]
-        made = union(together, every, held, looks)
+        made = union(together, every, written, looks)
+        written |= made.files
         prints = footprints(together, _even(every), extra=k)
         judge = Judge(made.model, together, prints, found(prints), made.bank, len(scene.assets))
         each.append(Source(made, prints, judge, settings, seed, k, SHARES))

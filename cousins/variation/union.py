@@ -67,9 +67,8 @@ def union(
     slots = tuple(slots_of(v.shapes) for v in variants)
     xml, files = build(
         scene, _off_centre(scene), bank=[v.shapes[1:] for v in variants], model="cousins",
-        slots=slots, textures=textures,
+        slots=slots, textures=textures, held=held,
     )  # fmt: skip
-    files |= {name: data for name, data in (held or {}).items() if name in files}
     model = compile_model(xml, files)
     made = _bank(model, scene, variants, slots)
     return Union(scene, tuple(variants), xml, files, model, made)
