@@ -49,34 +49,41 @@ def draw(
     that side's middle as reaches most objects, and further in where the support is too wide for
     that, as a floor is. A cousin's is moved along the edge, to and fro and in yaw. What the twin's
     reaches of the twin's objects, it reaches where they stand in the cousin, at `position`
-    (n, A, 3), by default as in the twin, if there is a place along that side from which it can.
-    Raises ValueError for a scene without a support.
+    (n, A, 3), by default as in the twin, if need be from another side, and if there is a place
+    from which it can. Raises ValueError for a scene without a support.
     """
-    side = _side(scene)
+    sides = _sides(scene)
     n = len(uniform)
     seen = np.array([a.position for a in scene.assets]).reshape(1, -1, 3)
     position = np.broadcast_to(seen, (n, *seen.shape[1:])) if position is None else position
-    middle = _nominal(scene, side, reach)
-    reached = _within(side, middle[None], seen, reach)
+    middle = _nominal(scene, sides[0], reach)
+    reached = _within(sides[0], middle[None], seen, reach)
     drawn = strength[:, None] * (2 * uniform - 1)
     offset, yaw = drawn[:, :2] * [ALONG, AWAY], drawn[:, 2] * YAW
-    place = np.broadcast_to(middle, (len(uniform), 2)).copy()
-    todo = np.flatnonzero((strength > 0) | (position != seen).any((1, 2)))
-    # Too far from something: nearer at first, and only then less far along the edge.
+    place = np.broadcast_to(middle, (n, 2)).copy()
+    which = np.zeros(n, np.int64)
+    todo = np.flatnonzero(strength > 0)
+    # Too far from something: nearer at first, then less far along the edge, then wherever along it
+    # that it can, and then on another side.
     for share, nearer in product(SHRINK, NEARER):
         tried = middle + share * offset[todo] - [0.0, nearer]
-        todo = _taken(scene, side, place, todo, tried, position, reached, reach)
-    # Else wherever along the edge it can.
-    for along in sorted(
-        GRID * np.arange(-int(side.half / GRID), int(side.half / GRID) + 1), key=abs
-    ):
-        for nearer in NEARER:
-            tried = np.tile([along, OUTSIDE - nearer], (len(todo), 1))
-            todo = _taken(scene, side, place, todo, tried, position, reached, reach)
-    half = (np.arctan2(-side.outward[1], -side.outward[0]) + yaw) / 2
-    zero = np.zeros(len(half))
-    turn = np.stack([np.cos(half), zero, zero, np.sin(half)], 1)
-    return {"robot_base": np.hstack([side.world(place), turn])}
+        todo = _taken(scene, sides[0], place, todo, tried, position, reached, reach)
+    for k, side in enumerate(sides):
+        steps = int(side.half / GRID)
+        for along in sorted(GRID * np.arange(-steps, steps + 1.0), key=abs):
+            for nearer in NEARER:
+                tried = np.tile([along, OUTSIDE - nearer], (len(todo), 1))
+                left = _taken(scene, side, place, todo, tried, position, reached, reach)
+                which[np.setdiff1d(todo, left)] = k
+                todo = left
+    base = np.empty((n, 7))
+    for k, side in enumerate(sides):
+        mine = which == k
+        half = (np.arctan2(-side.outward[1], -side.outward[0]) + yaw[mine]) / 2
+        zero = np.zeros(len(half))
+        turn = np.stack([np.cos(half), zero, zero, np.sin(half)], 1)
+        base[mine] = np.hstack([side.world(place[mine]), turn])
+    return {"robot_base": base}
 
 
 def _taken(
@@ -149,7 +156,9 @@ class _Side:
         return np.where(crosses.any(1), out, np.nan)
 
 
-def _side(scene: Scene) -> _Side:
+def _sides(scene: Scene) -> tuple[_Side, ...]:
+    """The main support's four sides: that from which the scene was seen, those next to it, and the
+    one beyond."""
     import cv2
 
     support, members = _main(scene)
@@ -162,9 +171,11 @@ def _side(scene: Scene) -> _Side:
         there = [scene.assets[i].position[:2] for i in members] or [middle]
         poses = [camera.world_from_camera[:2, 3] for camera in scene.cameras]
         seen = np.mean(poses, axis=0) - np.mean(there, axis=0)
-    k = int((outward @ seen).argmax())
-    along = np.array([-outward[k, 1], outward[k, 0]])
-    return _Side(support, members, middle, outward[k], along, float((h, w)[k % 2]) / 2)
+    out = []
+    for k in np.argsort(-(outward @ seen), kind="stable"):
+        along = np.array([-outward[k, 1], outward[k, 0]])
+        out.append(_Side(support, members, middle, outward[k], along, float((h, w)[k % 2]) / 2))
+    return tuple(out)
 
 
 def _main(scene: Scene) -> tuple[Support, tuple[int, ...]]:
