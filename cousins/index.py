@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cousins.errors import UsageError
+from cousins.errors import PackError, UsageError
 from cousins.pack_reader import Pack, entries
 from cousins.types import Array
 
@@ -64,8 +64,12 @@ def index(pack: Pack) -> Index:
             c = entry.certificate
             # A seed is of the run, the distractors, the index, the attempt; older ones are shorter.
             extra = entry.seed[1] if len(entry.seed) == 4 else 0
-            for name, value in zip(whole, (entry.index, k, row, extra, c.attempts), strict=True):
-                whole[name].append(value)
+            try:
+                for name, v in zip(whole, (entry.index, k, row, extra, c.attempts), strict=True):
+                    whole[name].append(v)
+            except OverflowError:
+                where = f"{pack.path}: families/{k}/cousins.jsonl line {row + 1}"
+                raise PackError(f"{where}: numbers beyond all counting: augment anew") from None
             for name, value in zip(real, (entry.distance, c.overlap, c.drift, c.tilt, c.energy),
                                    strict=True):  # fmt: skip
                 real[name].append(value)

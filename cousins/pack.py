@@ -215,12 +215,12 @@ def _augmented(made: Augmented | None, held: Index) -> dict[str, Any] | None:
     """How the cousins were drawn, and what came of it; None where the pack does not tell."""
     if made is None:
         return None
-    counts = np.bincount(held.distractors, minlength=1 + made.distractors if len(held) else 0)
+    counts = zip(*np.unique(held.distractors, return_counts=True), strict=True)
     drawn = made.rejected + len(held)
     return {
         **made.model_dump(mode="json"),
         "rejected_share": made.rejected / drawn if drawn else 0.0,
-        "with_distractors": {str(k): int(count) for k, count in enumerate(counts)},
+        "with_distractors": {str(k): int(count) for k, count in counts},
         "distance_by_axis": {name: float(values.mean()) for name, values in held.axes.items()
                              if len(held)},
     }  # fmt: skip
