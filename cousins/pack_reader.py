@@ -347,9 +347,10 @@ def _check_array(
         raise PackError(f"{where}: {name} has shape {array.shape}, the index has {rows} cousins")
     if bank is not None and name in bank.widths:
         if array.shape[1:] != bank.widths[name]:
+            want = bank.widths[name]
             raise PackError(
-                f"{where}: {name} has shape {array.shape[1:]} a cousin, its bank "
-                f"{bank.widths[name]}"
+                f"{where}: {name} has shape {array.shape[1:]} a cousin, its bank {want}: augment "
+                "anew"
             )
         if name == "shape":
             if array.dtype.kind not in "iu" or not ((array >= 0) & (array < bank.shapes)).all():

@@ -35,15 +35,25 @@ def numbers(scene: Scene) -> int:
 
 
 def draw(
-    model: mujoco.MjModel, scene: Scene, uniform: Array, strength: Array
+    model: mujoco.MjModel,
+    scene: Scene,
+    uniform: Array,
+    strength: Array,
+    position: Array | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Cameras of n cousins, from (n, numbers) uniform numbers and (n,) strengths in 0..1.
 
     cam_pos (n, C, 3), cam_quat (n, C, 4), cam_fovy (n, C): MjModel's fields. A camera looks
-    towards what it looked at, and keeps all objects in view whose centres it saw in the twin; where
-    it would lose one, or end up in a wall, its whole move is made smaller. camera_noise (n, 3)
-    float32: what `noisy` takes.
+    towards what it looked at, and follows the objects' middle where they stand elsewhere, at
+    `position` (n, A, 3). It keeps all in view whose centres it would see from where the twin's is;
+    where it would lose one, or end up in a wall, its whole move is made smaller. camera_noise
+    (n, 3) float32: what `noisy` takes.
     """
+    seen = np.array([a.position for a in scene.assets]).reshape(1, -1, 3)
+    position = (
+        np.broadcast_to(seen, (len(uniform), *seen.shape[1:])) if position is None else position
+    )
+    went = (position - seen).mean(1) if seen.shape[1] else np.zeros((len(uniform), 3))
     n, count = len(uniform), model.ncam
     jitter = uniform[:, : _CAMERA * count].reshape(n, count, _CAMERA)
     rows = {name: np.broadcast_to(getattr(model, name), (n, *getattr(model, name).shape)).copy()
@@ -53,8 +63,8 @@ def draw(
             continue  # it goes where its body goes
         todo = np.flatnonzero(strength > 0)
         for share in SHRINK[:-1]:
-            posed = _moved(model, c, jitter[todo, c], share * strength[todo])
-            good = _fit(model, scene, c, *posed)
+            posed = _moved(model, c, jitter[todo, c], share * strength[todo], went[todo])
+            good = _fit(model, scene, c, position[todo], *posed)
             for name, value in zip(rows, posed, strict=True):
                 rows[name][todo[good], c] = value[good]
             todo = todo[~good]
@@ -63,9 +73,10 @@ def draw(
 
 
 def _moved(
-    model: mujoco.MjModel, c: int, uniform: Array, strength: Array
+    model: mujoco.MjModel, c: int, uniform: Array, strength: Array, went: Array
 ) -> tuple[Array, Array, Array]:
-    """Position (n, 3), quaternion (n, 4) and fovy (n,) of one camera."""
+    """Position (n, 3), quaternion (n, 4) and fovy (n,) of one camera. went (n, 3): how far the
+    objects' middle did."""
     from scipy.spatial.transform import Rotation
 
     place, aim, zoom = np.split(strength[:, None] * (2 * uniform - 1), [3, 6], axis=1)
@@ -74,7 +85,7 @@ def _moved(
     # What it looks at: the point of its axis that is nearest to the objects' middle.
     depth = max(float((model.stat.center - seen) @ forward), float(model.stat.extent) / 4)
     position = seen + min(MOVE, NEAR * depth) / np.sqrt(3) * place
-    way = seen + depth * forward - position
+    way = seen + depth * forward + strength[:, None] * went - position
     way /= np.linalg.norm(way, axis=1, keepdims=True)
     axis = np.cross(forward, way)
     sine = np.linalg.norm(axis, axis=1, keepdims=True)
@@ -87,12 +98,12 @@ def _moved(
 
 
 def _fit(
-    model: mujoco.MjModel, scene: Scene, c: int, position: Array, quaternion: Array, fovy: Array
-) -> NDArray[np.bool_]:
-    """(n,) whether poses of a camera keep in view what the twin's has in view, on this side of
-    the walls."""
+    model: mujoco.MjModel, scene: Scene, c: int, points: Array, position: Array,
+    quaternion: Array, fovy: Array,
+) -> NDArray[np.bool_]:  # fmt: skip
+    """(n,) whether poses of a camera keep in view of points (n, k, 3) what the twin's has in view,
+    on this side of the walls."""
     aspect = _aspect(model, scene, c)
-    points = np.array([a.position for a in scene.assets]).reshape(-1, 3)
     own = model.cam_pos[c][None], model.cam_quat[c][None], model.cam_fovy[c][None]
     seen = in_view(points, *own, aspect)
     good = np.all(in_view(points, position, quaternion, fovy, aspect) | ~seen, axis=1)
@@ -106,7 +117,8 @@ def _fit(
 def in_view(
     points: Array, position: Array, quaternion: Array, fovy: Array, aspect: float
 ) -> NDArray[np.bool_]:
-    """(n, k) whether n cameras see points (k, 3) within their pictures, nothing in the way.
+    """(n, k) whether n cameras see points (k, 3), or (n, k, 3) of each, within their pictures,
+    nothing in the way.
 
     position (n, 3), quaternion (n, 4) and fovy (n,; degrees) as in MjModel; aspect: width over
     height.
@@ -181,7 +193,9 @@ class CameraView:
 
     def draw(self, source: Source, uniform: Array, strength: Array, drawn: Drawn) -> Drawn:
         """See `draw`."""
-        return draw(source.union.model, source.twin, uniform, strength)
+        place = source.union.bank.address[: source.own, None] + np.arange(3)
+        position = drawn["qpos"][:, place]
+        return draw(source.union.model, source.twin, uniform, strength, position)
 
     def distance(self, source: Source, drawn: Drawn) -> Array:
         """See `distance`."""

@@ -21,12 +21,14 @@ from cousins.variation.looks import surface_geoms
 
 DIM = 0.4  # most that a tint dims a texture
 CAST = 0.3  # and most that it dims one channel more than the others
+# A scanned room is tinted as a whole, light and all: half as much, or it is night.
+ROOM_DIM, ROOM_CAST, ROOM = 0.2, 0.15, 0.3
 PAINT = ((0.0, 0.35), (0.3, 0.75))  # saturation and value of surfaces: few are gaudy or glare
 # The lamp: not so low that the room's walls or the objects' shadows hide the objects.
 ELEVATION = (np.radians(40.0), np.radians(85.0))
 FAR = 1.5  # most that its distance grows or shrinks by, a factor
-DIFFUSE = (0.5, 1.5)  # factors of the lamp's light: evening, a bright window
-AMBIENT = (0.75, 1.2)  # and of the light from all around
+DIFFUSE = (0.65, 1.5)  # factors of the lamp's light: evening, a bright window
+AMBIENT = (0.85, 1.25)  # and of the light from all around
 # Log gain of red, green and blue at the warmest: about 4500 K against 6500 K, of which a camera's
 # white balance took a half. The coolest is as far the other way.
 WARM = np.array([0.10, 0.0, -0.20])
@@ -91,10 +93,10 @@ def _tinted(own: NDArray[np.float32], factor: Array, strength: Array) -> NDArray
     return out
 
 
-def _tint(uniform: Array) -> Array:
+def _tint(uniform: Array, dim: float = DIM, most: float = CAST) -> Array:
     """(..., 3) factors of red, green and blue from (..., 3) uniform numbers."""
     value, hue, cast = np.moveaxis(uniform, -1, 0)
-    return (1 - DIM * value)[..., None] * _rgb(hue, CAST * cast)
+    return (1 - dim * value)[..., None] * _rgb(hue, most * cast)
 
 
 def _rgb(hue: Array, saturation: Array) -> Array:
@@ -123,7 +125,8 @@ def _surface_tint(model: mujoco.MjModel, uniform: Array, strength: Array) -> NDA
     painted = np.broadcast_to(own, (len(uniform), *own.shape)).copy()
     share = strength[:, None, None]
     painted[..., :3] += (share * (paint - own[:, :3])).astype(np.float32)
-    return np.where(_textured(model, ids)[:, None], _tinted(own, _tint(uniform), strength), painted)
+    tinted = _tinted(own, _tint(uniform, ROOM_DIM, ROOM_CAST), strength)
+    return np.where(_textured(model, ids)[:, None], tinted, painted)
 
 
 def _textured(model: mujoco.MjModel, geoms: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -186,7 +189,7 @@ def distance(model: mujoco.MjModel, scene: Scene, arrays: Mapping[str, NDArray[A
     """(n,) in 0..1: the mean of how far colours, textures, light and room went from the twin's.
 
     Each is cut off at 1: colours at `DIM`, textures at all changed, the lamp at a right angle and
-    a factor of `DIFFUSE`, the room at half the way from black to white.
+    a factor of `DIFFUSE`, the room at `ROOM`, as a share of white.
     """
     own = model.geom_rgba[object_geoms(model, scene)]
     room = model.geom_rgba[surface_geoms(model)]
@@ -194,7 +197,7 @@ def distance(model: mujoco.MjModel, scene: Scene, arrays: Mapping[str, NDArray[A
         _apart(arrays["tint"], own, DIM),
         (arrays["texture"] > 0).astype(float),
         _light_apart(model, arrays),
-        _apart(arrays["surface_tint"], room, 0.5),
+        _apart(arrays["surface_tint"], room, ROOM),
     ]
     return np.mean([_mean(part) for part in parts], axis=0)
 

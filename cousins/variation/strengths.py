@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from cousins.errors import UsageError
@@ -31,14 +32,14 @@ def span(text: str) -> tuple[float, float]:
     return _number("--distance", low), _number("--distance", high)
 
 
-def settings_of(axes: str | None, base: Settings = Settings()) -> Settings:
-    """`base` with the axes of a text, or with all that a YAML file says.
+def settings_of(axes: str | None, base: Settings | None = None) -> Settings:
+    """`base`, by default all at full strength, with the axes of a text, or with all that a
+    YAML file says.
 
     Such a file holds `axes`, a mapping of names to strengths, and may hold `shapes`, `swaps`,
     `distractors` and `distances` (a list of two), see `Settings`. Raises UsageError.
     """
-    from dataclasses import replace
-
+    base = base or Settings()
     if axes is None:
         return base
     if "=" in axes or not re.search(r"\.ya?ml$", axes):
