@@ -50,10 +50,30 @@ def _text(told: dict[str, Any]) -> str:
         near, far = f["distance"]
         span = f", distance {near:.2f} to {far:.2f}" if near is not None else ""
         lines.append(f"family {f['family']}: {f['cousins']:,} cousins{span}")
+    if told["augmented"]:
+        lines += _drawn(told["augmented"])
     if not told["families"]:
         lines.append("no cousins yet: `cousins augment` adds them")
     lines += [f"warning: {w}" for w in told["warnings"]]
     return "\n".join(lines)
+
+
+def _drawn(made: dict[str, Any]) -> list[str]:
+    """How the cousins were drawn."""
+    strengths = ", ".join(f"{name} {value:g}" for name, value in made["axes"].items())
+    lines = [
+        f"drawn with seed {made['seed']}; strengths: {strengths}",
+        f"shapes of each object: {made['shapes']}, up to {made['swaps']:.0%} of them of another "
+        f"thing ({made['library'] or 'of no library'})",
+    ]
+    if made["distances"]:
+        lines.append("distances asked for: {:g} to {:g}".format(*made["distances"]))
+    counts = ", ".join(f"{count:,} with {k}" for k, count in made["with_distractors"].items())
+    lines.append(f"things that the twin does not have: {counts}")
+    reasons = made["rejected_by_reason"].items()
+    why = ", ".join(f"{times:,} {reason}" for reason, times in reasons)
+    lines.append(f"rejected: {made['rejected_share']:.0%} of draws{f' ({why})' if why else ''}")
+    return lines
 
 
 def _called(thing: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ from .export import export
 from .film import film
 from .info import info
 from .label import label
+from .list import list
 from .probe import probe
 from .render import render
 from .run import run
@@ -42,7 +43,7 @@ app = typer.Typer(
 # `cousins --help` answers at once.
 VERBS = (
     tag, capture, scan, label, weigh, probe, calibrate, augment, run, view, render, export, info,
-    check, film, score, doctor, demo,
+    list, check, film, score, doctor, demo,
 )  # fmt: skip
 for verb in VERBS:
     app.command()(verb)

@@ -25,6 +25,9 @@ def render(
     size: Annotated[
         str | None, typer.Option(help="Pixels of one picture: 640x480, in a grid 320x240.")
     ] = None,
+    noise: Annotated[
+        bool, typer.Option("--noise", help="With the noise of the cousin's own camera.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Draw the twin, a cousin, or a grid of them, without a display."""
@@ -35,13 +38,15 @@ def render(
 
     if cousin is not None and grid is not None:
         raise UsageError("--cousin and --grid exclude each other: give one")
+    if noise and cousin is None:
+        raise UsageError("--noise: the twin and a grid have none: give --cousin too")
     image_suffix(output)
     width_height = pixels("--size", size or ("640x480" if grid is None else "320x240"))
     start = time.monotonic()
     opened = read(pack)
     with progress(as_json) as report:
         if grid is None:
-            image = picture(opened, cousin, camera, width_height)
+            image = picture(opened, cousin, camera, width_height, noise)
         else:
             image = draw_grid(opened, grid, camera, width_height, report)
     save(output, image)

@@ -64,22 +64,24 @@ def demo(
     backend()
     source = capture or resources.sample("desk")
     scan(source, path, force=force, progress=progress)
-    rejected, partly = None, None
+    made, partly = None, None
     try:
-        rejected = augment(path, n, seed=seed, workers=workers, progress=progress)
+        made = augment(path, n, seed=seed, workers=workers, progress=progress)
     except PartlyFailedError as error:
         partly = error  # most cousins are there: shown first, told at the end
     read = pack.read(path)
     families = (pack.load_family(read, k) for k in read.families)
     run = measure(engine(ENGINE), families, STEPS, progress)
-    figures = _figures(read, open_rgbd(source), rejected, run, progress)
+    figures = _figures(read, open_rgbd(source), made, run, progress)
     picture.save(grid, picture.mosaic([i for _, i in figures.tiles], [c for c, _ in figures.tiles]))
     report.write(page, read, figures)
     if partly is not None:
         raise partly
+    drawn = read.manifest.augmented
     return DemoReport(
-        str(path), str(grid), str(page), len(read.objects), run.cousins, figures.drawn_again,
-        run.steps_per_second, len(run.unstable), dict(figures.seconds),
+        str(path), str(grid), str(page), len(read.objects), run.cousins,
+        drawn.rejected if drawn else 0, run.steps_per_second, len(run.unstable),
+        dict(figures.seconds),
     )  # fmt: skip
 
 
@@ -101,8 +103,6 @@ def _figures(
         frame=None if frame.colour is None else _resized(frame.colour, _WIDTH, height),
         twin=twin,
         tiles=picture.tiles(read, TILES, progress=progress),
-        drawn_again=made.rejected if made else 0,
-        rejected=made.rejected_by_reason if made else {},
         seconds={**seconds, **({"cousins": made.seconds} if made else {}), "run": run.seconds},
         speed=report.Speed(
             ENGINE, run.cousins, run.steps, run.seconds, run.steps_per_second, run.contacts,

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from cousins import archive
 from cousins.bank import Family
 from cousins.errors import PackError
+from cousins.index import Index, index
 from cousins.pack_check import check
 from cousins.pack_mjcf import MAX_ASSET, MAX_XML, model_files
 from cousins.pack_reader import (
@@ -186,10 +187,11 @@ def twin_assets(pack: Pack) -> set[str]:
 
 def summary(pack: Pack) -> dict[str, Any]:
     """What the pack holds, in plain JSON types: objects, surfaces, families, warnings."""
+    held = index(pack)
     families = []
     for k in pack.families:
-        distances = [c.distance for c in load_index(pack, k)]
-        span = [min(distances), max(distances)] if distances else [None, None]
+        distances = held.distance[held.family == k]
+        span = [float(distances.min()), float(distances.max())] if len(distances) else [None, None]
         families.append({"family": k, "cousins": len(distances), "distance": span})
     keys = {"name", "label", "label_source", "label_confidence", "size", "support",
             "observed_fraction", "mass", "friction"}  # fmt: skip
@@ -203,9 +205,25 @@ def summary(pack: Pack) -> dict[str, Any]:
         "objects": [o.model_dump(mode="json", include=keys) for o in pack.objects],
         "supports": [s.model_dump(mode="json", exclude={"polygon"}) for s in pack.supports],
         "families": families,
-        "cousins": sum(f["cousins"] for f in families),
+        "cousins": len(held),
+        "augmented": _augmented(pack.manifest.augmented, held),
         "warnings": list(pack.quality.warnings),
     }
+
+
+def _augmented(made: Augmented | None, held: Index) -> dict[str, Any] | None:
+    """How the cousins were drawn, and what came of it; None where the pack does not tell."""
+    if made is None:
+        return None
+    counts = zip(*np.unique(held.distractors, return_counts=True), strict=True)
+    drawn = made.rejected + len(held)
+    return {
+        **made.model_dump(mode="json"),
+        "rejected_share": made.rejected / drawn if drawn else 0.0,
+        "with_distractors": {str(k): int(count) for k, count in counts},
+        "distance_by_axis": {name: float(values.mean()) for name, values in held.axes.items()
+                             if len(held)},
+    }  # fmt: skip
 
 
 def _scene_files(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -220,13 +220,16 @@ def locate(pack: Pack, number: int) -> tuple[int, int]:
 
     Raises UsageError for a number that the pack does not hold.
     """
-    held = numbered(pack)
-    if not held:
+    numbers: list[int] = []
+    for k in pack.families:
+        for row, entry in enumerate(entries(pack, k)):
+            if entry.index == number:
+                return k, row
+            numbers.append(entry.index)
+    if not numbers:
         raise UsageError(f"{pack.path}: holds no cousins yet: `cousins augment` adds them")
-    for known, k, row, _ in held:
-        if known == number:
-            return k, row
-    raise UsageError(f"{pack.path}: no cousin {number}: they go from {held[0][0]} to {held[-1][0]}")
+    span = f"{min(numbers)} to {max(numbers)}"
+    raise UsageError(f"{pack.path}: no cousin {number}: they go from {span}")
 
 
 def load_family(pack: Pack, k: int) -> Family:
@@ -278,18 +281,20 @@ def _bank(tree: Tree, name: str, limits: Mapping[str, tuple[int, int]]) -> Bank:
 
 def load_index(pack: Pack, k: int) -> tuple[Cousin, ...]:
     """The cousins of family k as its index tells of them. Raises PackError."""
+    return tuple(entry.value() for entry in entries(pack, k))
+
+
+def entries(pack: Pack, k: int) -> Iterator[CousinEntry]:
+    """The lines of family k's index, one at a time. Raises PackError."""
     if k not in pack.families:
         have = ", ".join(str(f) for f in pack.families) or "none"
         raise PackError(f"{pack.path}: no family {k}; families: {have}: `cousins augment` adds one")
     tree, name = pack.tree, f"families/{k}/cousins.jsonl"
-    lines = tree.read(name, MAX_JSON * 4).splitlines()
-    cousins = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(io.BytesIO(tree.read(name, MAX_JSON * 4)), start=1):
         try:
-            cousins.append(CousinEntry.model_validate_json(line).value())
+            yield CousinEntry.model_validate_json(line)
         except ValidationError as error:
             raise PackError(f"{tree.path}: {name} line {number}: {one_line(error)}") from None
-    return tuple(cousins)
 
 
 def _arrays(tree: Tree, name: str) -> dict[str, NDArray[Any]]:

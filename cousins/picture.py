@@ -15,11 +15,12 @@ from cousins.archive import write_file
 from cousins.bank import Family
 from cousins.errors import PackError, UsageError
 from cousins.gl import renderer
+from cousins.index import index, spread
 from cousins.mesh import quaternion_from_matrix
-from cousins.pack import Pack, load_family, load_model, locate, numbered
+from cousins.pack import Pack, load_family, load_model, locate
 from cousins.pack_mjcf import compile_safe
 from cousins.progress import Progress, silent
-from cousins.types import Array, Cousin, Intrinsics
+from cousins.types import Array, Intrinsics
 from cousins.variation.camera import noisy
 
 Image = NDArray[np.uint8]
@@ -171,13 +172,6 @@ def _known_camera(model: mujoco.MjModel, camera: str) -> None:
         raise UsageError(f"no camera {camera!r}; there are: {', '.join(names) or 'none'}")
 
 
-def spread(pack: Pack, count: int) -> list[tuple[int, int, int, Cousin]]:
-    """`count` entries of `numbered`, from the nearest to the furthest, evenly apart."""
-    held = sorted(numbered(pack), key=lambda entry: entry[3].distance)
-    picks = np.linspace(0, len(held) - 1, min(count, len(held))).round().astype(int)
-    return [held[i] for i in picks]
-
-
 def grid(
     pack: Pack,
     count: int,
@@ -206,31 +200,34 @@ def tiles(
         raise UsageError(f"a grid of {count} pictures: ask for 1 or more")
     if count > 1 and not pack.families:
         raise UsageError(f"{pack.path}: holds no cousins yet: `cousins augment` adds them")
-    chosen = spread(pack, count - 1) if count > 1 else []
+    held = index(pack)
+    chosen = spread(held, count - 1)
     total = 1 + len(chosen)
     progress("render", 0, total)
     model, data = twin_model(pack)
     with _painter(model, size) as paint:
-        out = {(-1, 0): ("twin", paint(data, camera))}
-    for k in sorted({k for _, k, _, _ in chosen}):
-        rows = {row: (n, c.distance) for n, family, row, c in chosen if family == k}
-        for row, image in _family_tiles(pack, k, list(rows), camera, size):
-            out[k, row] = (f"cousin {rows[row][0]}   distance {rows[row][1]:.2f}", image)
+        out = {-1: ("twin", paint(data, camera))}
+    for k in np.unique(held.family[chosen]).tolist():
+        mine = chosen[held.family[chosen] == k]
+        images = _family_tiles(pack, k, held.row[mine].tolist(), camera, size)
+        for i, image in zip(mine.tolist(), images, strict=True):
+            told = f"cousin {held.number[i]}   distance {held.distance[i]:.2f}"
+            out[i] = (told, image)
             progress("render", len(out), total)
     progress("render", total, total)
-    return [out[-1, 0], *(out[k, row] for _, k, row, _ in chosen)]
+    return [out[i] for i in (-1, *chosen.tolist())]
 
 
 def _family_tiles(
     pack: Pack, k: int, rows: Sequence[int], camera: str, size: tuple[int, int]
-) -> Iterator[tuple[int, Image]]:
+) -> Iterator[Image]:
     family = load_family(pack, k)
     model = _union(pack, k, family)
     data = mujoco.MjData(model)
     with _painter(model, size) as paint:
         for row in rows:
             set_cousin(model, data, family.fields([row]), 0)
-            yield row, paint(data, camera)
+            yield paint(data, camera)
 
 
 def mosaic(tiles: Sequence[Image], captions: Iterable[str]) -> Image:

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from cousins.archive import write_file
-from cousins.pack import Pack, numbered
+from cousins.index import Index, index
+from cousins.pack import Pack
 from cousins.picture import Image, encode
-from cousins.schema import ObjectEntry, Property
+from cousins.schema import Augmented, ObjectEntry, Property
 from cousins.style import STYLE
 
 _BINS = 24
@@ -39,15 +40,12 @@ class Figures:
     """What a report shows besides the pack itself.
 
     frame: one of the capture's pictures; twin: the twin from the same place. tiles: captions and
-    pictures of the twin and of cousins. rejected: draws by reason, which failed their certificate
-    and were drawn anew. seconds: by stage, in order.
+    pictures of the twin and of cousins. seconds: by stage, in order.
     """
 
     frame: Image | None
     twin: Image
     tiles: Sequence[tuple[str, Image]]
-    drawn_again: int = 0
-    rejected: Mapping[str, int] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     speed: Speed | None = None
 
@@ -60,15 +58,16 @@ def write(path: Path, pack: Pack, figures: Figures) -> None:
 def page(pack: Pack, figures: Figures) -> str:
     """The report as HTML: no script, nothing from the network, light and dark, any width."""
     title = pack.manifest.capture.name or "A scene"
-    cousins = [c for _, _, _, c in numbered(pack)]
+    held, made = index(pack), pack.manifest.augmented
     sections = [
-        _head(pack, title, len(cousins)),
-        _numbers(pack, len(cousins), figures),
+        _head(pack, title, len(held)),
+        _numbers(pack, len(held), figures),
         _pair(figures),
         _objects(pack.objects),
-        _tiles(figures.tiles, len(cousins)),
-        _certificates(len(cousins), figures),
-        _distances([c.distance for c in cousins]),
+        _tiles(figures.tiles, held),
+        _drawn(made),
+        _certificates(len(held), made),
+        _distances(held),
         _time(figures),
         _warnings(pack.quality.warnings),
         _foot(pack),
@@ -194,36 +193,74 @@ def _digits(value: float) -> str:
     return f"{value:.2g}" if value < 100 else f"{value:.0f}"
 
 
-def _tiles(tiles: Sequence[tuple[str, Image]], cousins: int) -> str:
+def _tiles(tiles: Sequence[tuple[str, Image]], held: Index) -> str:
     if len(tiles) < 2:
         return ""
     figures = "".join(_picture(image, caption, caption) for caption, image in tiles)
     return (
-        f"<section><h2>Cousins</h2><p>The twin, and {len(tiles) - 1} of {cousins:,} cousins from "
-        "near to far. Layout, shape, mass, friction and colour differ.</p>"
+        f"<section><h2>Cousins</h2><p>The twin, and {len(tiles) - 1} of {len(held):,} cousins from "
+        f"near to far. They differ in {escape(_listed(list(held.axes)))}.</p>"
         f'<div class="tiles">{figures}</div></section>\n'
     )
 
 
-def _certificates(cousins: int, figures: Figures) -> str:
+def _listed(words: Sequence[str]) -> str:
+    *most, last = words or ["nothing that was told"]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _drawn(made: Augmented | None) -> str:
+    if made is None:
+        return ""
+    strengths = ", ".join(f"{name} {value:g}" for name, value in made.axes.items())
+    shapes = f"Each object has up to {_plural(made.shapes, 'shape')}"
+    if made.library and made.swaps and made.shapes > 1:
+        shapes += (
+            f": its own, bent and scaled ones, and up to {made.swaps:.0%} that are other things of "
+            f"its kind, from {made.library}"
+        )
+    told = [
+        f"Strength of each axis, 0 as the twin and 1 as far as is sensible: {strengths}.",
+        f"{shapes}.",
+        f"Up to {_plural(made.distractors, 'thing')} that the twin does not have may stand about."
+        if made.distractors
+        else "Nothing stands about that the twin does not have.",
+        f"{made.cousins:,} were asked for, with seed {made.seed}"
+        + (", at a distance of {:g} to {:g}.".format(*made.distances) if made.distances else "."),
+    ]
+    return f"<section><h2>How they were drawn</h2><p>{escape(' '.join(told))}</p></section>\n"
+
+
+def _certificates(cousins: int, made: Augmented | None) -> str:
     if not cousins:
         return ""
     text = (
         "<section><h2>Certificates</h2><p>Every cousin was left to physics: after it settled, "
-        "nothing overlaps by more than a millimetre, nothing fell, and everything stands on what "
-        "it stood on. What failed was drawn anew.</p>"
+        "nothing overlaps by more than a millimetre, nothing fell, nothing moves, and everything "
+        "stands to the other things as it did. What failed was drawn anew.</p>"
     )
-    bars = {"passed": cousins, **figures.rejected}
-    return (
-        text
-        + _bars(bars, lambda v: f"{v:,.0f}", first="good")
-        + (
-            f'<p class="note">{figures.drawn_again:,} draws failed; one may have failed for '
-            "several reasons.</p></section>\n"
-            if figures.rejected
-            else '<p class="note">No draw failed.</p></section>\n'
-        )
+    if made is None:
+        return text + '<p class="note">What failed is not told.</p></section>\n'
+    text += _bars({"passed": cousins, **made.rejected_by_reason}, _count, first="good")
+    share = made.rejected / (made.rejected + cousins)
+    said = (
+        f"{_plural(made.rejected, 'draw')} failed ({share:.0%} of all); one may have failed for "
+        "several reasons."
+        if made.rejected
+        else "No draw failed."
     )
+    text += f'<p class="note">{said}</p>'
+    for title, counts in (
+        ("Shapes that did not get into the bank", made.shapes_rejected),
+        ("Places that were tried for an object in vain", made.places_rejected),
+    ):
+        if counts:
+            text += f"<h3>{title}</h3>{_bars(counts, _count)}"
+    return text + "</section>\n"
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
 
 
 def _bars(values: Mapping[str, float], say: Callable[[float], str], first: str = "") -> str:
@@ -239,10 +276,10 @@ def _bars(values: Mapping[str, float], say: Callable[[float], str], first: str =
     return f'<dl class="bars">{"".join(rows)}</dl>'
 
 
-def _distances(distances: Sequence[float]) -> str:
-    if len(distances) < 2:
+def _distances(held: Index) -> str:
+    if len(held) < 2:
         return ""
-    counts, edges = np.histogram(distances, bins=_BINS)
+    counts, edges = np.histogram(held.distance, bins=_BINS)
     most, width = int(counts.max()), 720 / _BINS
     bars = "".join(
         f'<rect x="{i * width + 1:.1f}" y="{130 - 120 * c / most:.1f}" width="{width - 2:.1f}" '
@@ -250,15 +287,24 @@ def _distances(distances: Sequence[float]) -> str:
         "</rect>"
         for i, c in enumerate(counts)
     )
-    middle = float(np.median(distances))
+    middle = float(np.median(held.distance))
     return (
         "<section><h2>Distance from the twin</h2><p>How far each cousin went along the axes on "
-        "which it differs, so that a policy's success can be plotted against it. "
+        "which it differs, so that a policy's success can be plotted against it: 0 is the twin. "
         f'Median {middle:.2f}.</p><svg class="histogram" viewBox="0 0 720 150" role="img" '
         f'aria-label="Distances from {edges[0]:.2f} to {edges[-1]:.2f}">{bars}'
         f'<text x="0" y="148">{edges[0]:.2f}</text>'
-        f'<text x="720" y="148" text-anchor="end">{edges[-1]:.2f}</text></svg></section>\n'
+        f'<text x="720" y="148" text-anchor="end">{edges[-1]:.2f}</text></svg>'
+        f"{_by_axis(held)}</section>\n"
     )
+
+
+def _by_axis(held: Index) -> str:
+    told = {name: values[np.isfinite(values)] for name, values in held.axes.items()}
+    means = {name: float(values.mean()) for name, values in told.items() if len(values)}
+    if not means:
+        return ""
+    return f"<h3>The mean of each axis</h3>{_bars(means, lambda v: f'{v:.2f}')}"
 
 
 def _time(figures: Figures) -> str:

@@ -16,6 +16,7 @@ from cousins.errors import PackError, UsageError
 from cousins.labels.apply import labelled
 from cousins.labels.given import check_names
 from cousins.labels.label import Label
+from cousins.library import Household
 from cousins.mesh import principal
 from cousins.pack_mjcf import parse_mjcf
 from cousins.physics.estimate import estimated
@@ -23,6 +24,7 @@ from cousins.progress import Progress, silent
 from cousins.scene import contact_attributes
 from cousins.schema import ObjectEntry, object_entry
 from cousins.types import Asset, Scene
+from cousins.variation.axes import Settings
 
 TOLD = ("mass", "friction", "restitution", "shell_fraction")
 
@@ -47,11 +49,12 @@ def restate(
 ) -> Restated:
     """Give a pack's objects these properties (of `TOLD`) and labels, by name, and bring all else up
     to date: properties that nobody measured, the twin's model.xml, and its cousins, of which as
-    many are drawn from what is known now, by the seed that they had.
+    many are drawn from what is known now, by the seed and the settings that they had.
 
     In a pack without scale no mass can be told. The pack is as before, or as new, at any time.
-    Raises UsageError for a name of no object or a property that there is not, PackError for a pack
-    that cannot be read or written, and what `cousins.pipeline.augment` does.
+    Raises UsageError for a name of no object, for a property that there is not and for cousins
+    that take shapes from a user's folder, PackError for a pack that cannot be read or written, and
+    what `cousins.pipeline.augment` does.
     """
     path, labels = Path(path), labels or {}
     read = pack.read(path)
@@ -66,18 +69,18 @@ def restate(
         if old.model_dump() != new.model_dump()
     }
     moved = any(_moved(old, new) for old, new in changed.values())
-    count, seed = _cousins(read) if moved else (0, 0)
+    run = _run(read) if moved else None
     xml = _model(read, after if moved else ())
-    if not count:
+    if run is None:
         pack.write_objects(read, entries, xml, force=force)
         return Restated(changed, 0)
     # In a folder of its own: whatever else lies beside the pack stays.
     with tempfile.TemporaryDirectory(dir=path.resolve().parent, prefix=".restated") as folder:
         twin = Path(folder) / path.name
         pack.write_objects(read, entries, xml, keep_families=False, out=twin)
-        pipeline.augment(twin, count, seed=seed, out=path, workers=workers, progress=progress,
-                         force=force)  # fmt: skip
-    return Restated(changed, count)
+        pipeline.augment(twin, run.cousins, seed=run.seed, settings=run.settings, out=path,
+                         workers=workers, progress=progress, force=force)  # fmt: skip
+    return Restated(changed, run.cousins)
 
 
 def _told(
@@ -120,13 +123,36 @@ def _moved(old: ObjectEntry, new: ObjectEntry) -> bool:
     return any(now is not None and now.changed(before) for before, now in pairs)
 
 
-def _cousins(read: pack.Pack) -> tuple[int, int]:
-    """How many cousins the pack has, and the seed of their run."""
-    families = [pack.load_index(read, k) for k in read.families]
-    seeds = [cousin.seed[0] for index in families for cousin in index if cousin.seed]
-    return sum(1 + max(c.index for c in index) for index in families if index), min(
-        seeds, default=0
-    )
+@dataclass(frozen=True)
+class _Run:
+    """What a pack's cousins were asked for with."""
+
+    cousins: int
+    seed: int
+    settings: Settings
+
+
+def _run(read: pack.Pack) -> _Run | None:
+    """The run that drew the pack's cousins; None where it has none.
+
+    Packs of before tell no settings: theirs are the defaults.
+    """
+    if not read.families:
+        return None
+    made = read.manifest.augmented
+    if made is None:
+        families = [pack.load_index(read, k) for k in read.families]
+        seeds = [cousin.seed[0] for index in families for cousin in index if cousin.seed]
+        count = sum(1 + max(c.index for c in index) for index in families if index)
+        return _Run(count, min(seeds, default=0), Settings()) if count else None
+    if made.library not in ("", Household().name):
+        raise UsageError(
+            f"{read.path}: its cousins have shapes from the folder {made.library!r}, which a pack "
+            f"does not hold: first `cousins augment {read.path} -n 1`, then this again, then "
+            f"`cousins augment {read.path} -n {made.cousins} --seed {made.seed} --library FOLDER`"
+        )
+    settings = Settings(made.axes, made.shapes, made.swaps, made.distractors, made.distances)
+    return _Run(made.cousins, made.seed, settings)
 
 
 def _model(read: pack.Pack, assets: tuple[Asset, ...]) -> str:

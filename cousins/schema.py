@@ -76,16 +76,16 @@ class Augmented(_Model):
 
     cousins: Annotated[int, Field(ge=0)]
     seed: Annotated[int, Field(ge=0)]
-    axes: dict[str, float]
+    axes: dict[Text, float]
     shapes: int
     swaps: float
     distractors: int
     distances: tuple[float, float] | None = None
     library: Text = ""
     rejected: Annotated[int, Field(ge=0)] = 0
-    rejected_by_reason: dict[str, int] = {}
-    shapes_rejected: dict[str, int] = {}
-    places_rejected: dict[str, int] = {}
+    rejected_by_reason: dict[Text, int] = {}
+    shapes_rejected: dict[Text, int] = {}
+    places_rejected: dict[Text, int] = {}
 
 
 class Manifest(_Model):
@@ -269,7 +269,7 @@ class CousinEntry(_Model):
 
     index: Annotated[int, Field(ge=0)]
     seed: tuple[int, ...]
-    axes: dict[str, float]
+    axes: dict[Text, float]
     distance: Annotated[float, Field(ge=0)]
     certificate: CertificateEntry
 

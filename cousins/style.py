@@ -12,6 +12,7 @@ font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,
 main{max-width:1080px;margin:0 auto;padding:2.5rem 1.25rem 3rem}
 h1{font-size:clamp(1.8rem,4vw,2.6rem);line-height:1.15;margin:0 0 .4rem;letter-spacing:-.02em}
 h2{font-size:1.25rem;margin:0 0 .4rem;letter-spacing:-.01em}
+h3{font-size:.95rem;margin:1.4rem 0 .5rem;color:var(--soft)}
 header p{font-size:1.1rem;color:var(--soft);margin:0 0 1.6rem}
 section{margin:0 0 2.6rem}
 section>p{margin:0 0 1rem;max-width:68ch;color:var(--soft)}

@@ -10,12 +10,13 @@ from cousins.cli import main as cli
 from packs import N, family, manifest, quality, write_pack
 from typer.testing import CliRunner
 
-from cousins import pack
+from cousins import pack, pipeline
 from cousins.errors import CousinsError, PackError, UsageError
 from cousins.labels.label import Label
 from cousins.physics.estimate import estimated, properties
 from cousins.physics.form import form
 from cousins.restate import restate
+from cousins.variation.axes import Settings
 from examples import table_scene
 
 
@@ -107,11 +108,41 @@ def test_cousins_are_drawn_anew_from_what_is_known_now(tmp_path):
     assert sum(len(pack.load_index(read, k)) for k in read.families) == N
     body = pack.load_model(read).body("box_1").id
     volume = 0.06 * 0.16 * 0.21
-    masses = np.concatenate([pack.load_family(read, k).arrays["body_mass"][:, body]
+    masses = np.concatenate([pack.load_family(read, k).fields()["body_mass"][:, body]
                              for k in read.families])  # fmt: skip
-    assert (masses > 300 * volume / 1.7).all()  # shapes vary by a third in volume
-    assert (masses < 900 * volume * 1.7).all()
+    assert (masses > 300 * volume * 0.7**3).all()  # each side is scaled by 0.7 to 1.4
+    assert (masses < 900 * volume * 1.4**3).all()
     assert [p.name for p in tmp_path.iterdir()] == ["p"]
+
+
+def test_cousins_are_drawn_anew_with_the_settings_that_they_had(tmp_path, monkeypatch):
+    path = made(tmp_path / "p", families=True)
+    file = path / "manifest.json"
+    told = json.loads(file.read_text())
+    run = {"cousins": 9, "seed": 5, "axes": {"shape": 0.5, "look": 0.0}, "shapes": 7, "swaps": 0.2,
+           "distractors": 1, "distances": [0.1, 0.3], "library": "household"}  # fmt: skip
+    file.write_text(json.dumps({**told, "augmented": run}))
+    asked = []
+    monkeypatch.setattr(pipeline, "augment", lambda *a, **k: asked.append((a, k)))
+    assert restate(path, {}, {"box_1": Label("wood block", "user", 1.0)}).cousins == 9
+    ((_, n), options) = asked[0]
+    assert (n, options["seed"]) == (9, 5)
+    assert options["settings"] == Settings({"shape": 0.5, "look": 0.0}, 7, 0.2, 1, (0.1, 0.3))
+
+
+def test_cousins_with_shapes_of_a_folder_are_not_drawn_anew_with_others(tmp_path):
+    path = made(tmp_path / "p", families=True)
+    file = path / "manifest.json"
+    told = json.loads(file.read_text())
+    run = {"cousins": 9, "seed": 5, "axes": {}, "shapes": 7, "swaps": 0.2, "distractors": 1,
+           "library": "meshes"}  # fmt: skip
+    file.write_text(json.dumps({**told, "augmented": run}))
+    before = contents(path)
+    with pytest.raises(UsageError, match=r"-n 9 --seed 5 --library FOLDER") as found:
+        restate(path, {}, {"box_1": Label("wood block", "user", 1.0)})
+    assert "the folder 'meshes', which a pack does not hold" in str(found.value)
+    assert contents(path) == before
+    restate(path, {}, {"box_1": Label("dice", "user", 1.0)})  # of which no cousin hears
 
 
 def test_cousins_stay_where_nothing_that_they_are_drawn_from_changes(tmp_path):

@@ -165,12 +165,16 @@ def test_render_verb(pack, gl, tmp_path):
     assert (told["height"], told["width"]) == image.shape[:2]
     assert run("render", pack.path, "--cousin", 2, "-o", tmp_path / "c.jpg").exit_code == 0
     assert cv2.imread(str(tmp_path / "c.jpg")).shape == (480, 640, 3)
+    assert run("render", pack.path, "--cousin", 2, "--noise", "--size", "80x60",
+               "-o", tmp_path / "n.png").exit_code == 0  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
         (["--cousin", 1, "--grid", 4], "exclude each other"),
+        (["--noise"], "the twin and a grid have none: give --cousin too"),
+        (["--noise", "--grid", 4], "the twin and a grid have none: give --cousin too"),
         (["--size", "big"], "give it as 640x480"),
         (["--size", "-4x9"], "give it as 640x480"),
         (["--cousin", 99], "no cousin 99: they go from 0 to 5"),
@@ -192,6 +196,31 @@ def test_info_verb(pack):
     text = run("info", pack.path).stdout
     assert "box_1 (test object)" in text
     assert "warning: the back of can_1 was not seen" in text
+
+
+def test_info_tells_how_cousins_were_drawn(tmp_path):
+    path = write_pack(tmp_path / "p")
+    file = path / "manifest.json"
+    told = json.loads(file.read_text())
+    assert json.loads(run("info", path, "--json").stdout)["augmented"] is None
+    told["augmented"] = {
+        "cousins": 6, "seed": 3, "axes": {"shape": 0.5, "look": 0}, "shapes": 32, "swaps": 0.4,
+        "distractors": 2, "distances": [0.2, 0.4], "library": "meshes", "rejected": 2,
+        "rejected_by_reason": {"fell": 2},
+    }  # fmt: skip
+    file.write_text(json.dumps(told))
+    index = path / "families/0/cousins.jsonl"
+    index.write_text(index.read_text().replace("[7,0,", "[7,2,0,", 4).replace("[7,0,", "[7,0,0,"))
+    text = run("info", path).stdout
+    assert "drawn with seed 3; strengths: shape 0.5, look 0" in text
+    assert "shapes of each object: 32, up to 40% of them of another thing (meshes)" in text
+    assert "distances asked for: 0.2 to 0.4" in text
+    assert "things that the twin does not have: 2 with 0, 4 with 2" in text
+    assert "rejected: 25% of draws (2 fell)" in text
+    made = json.loads(run("info", path, "--json").stdout)["augmented"]
+    assert made["with_distractors"] == {"0": 2, "2": 4}
+    assert made["rejected_share"] == 0.25
+    assert made["distance_by_axis"] == {"layout": pytest.approx(0.25)}
 
 
 def test_check_verb(pack, tmp_path):

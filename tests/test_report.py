@@ -4,6 +4,7 @@ import base64
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import cv2
@@ -13,14 +14,27 @@ from packs import write_pack
 
 from cousins import report
 from cousins.errors import PackError
-from cousins.pack import read
+from cousins.pack import Augmented, read
 
 VOID = {"meta", "img"}
 
 
+MADE = Augmented(
+    cousins=6, seed=3, axes={"shape": 0.5, "layout": 1.0}, shapes=32, swaps=0.4, distractors=3,
+    distances=(0.2, 0.4), library="household", rejected=4,
+    rejected_by_reason={"fell": 3, "overlaps another": 2},
+    shapes_rejected={"no longer takes a hand": 7}, places_rejected={"edge": 1234},
+)  # fmt: skip
+
+
+def augmented(pack, **changes):
+    made = MADE.model_copy(update=changes)
+    return replace(pack, manifest=pack.manifest.model_copy(update={"augmented": made}))
+
+
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory):
-    return read(write_pack(tmp_path_factory.mktemp("report") / "p"))
+    return augmented(read(write_pack(tmp_path_factory.mktemp("report") / "p")))
 
 
 def colour(r, g, b, height=60, width=80):
@@ -36,8 +50,6 @@ def figures(**changes):
             "frame": colour(230, 30, 30),
             "twin": colour(30, 200, 30),
             "tiles": tiles,
-            "drawn_again": 4,
-            "rejected": {"fell": 3, "overlaps another": 2},
             "seconds": {"tsdf": 12.5, "cousins": 140.0},
             "speed": speed,
             **changes,
@@ -85,7 +97,7 @@ def test_it_says_what_was_found(pack):
     assert f"{mass.mode:.2g}" in text
     assert f"{mass.q05:.2g}\N{EN DASH}{mass.q95:.2g}" in text
     assert "overlaps another 2" in text
-    assert "4 draws failed" in text
+    assert "4 draws failed (40% of all)" in text
     assert "2 min 20 s" in text
     assert "the back of can_1 was not seen" in text
     assert "1,500 steps a second" in text
@@ -130,16 +142,33 @@ def test_names_from_a_stranger_are_text(pack):
     hostile = type(pack)(
         **{**vars(pack), "quality": quality, "objects": (entry, *pack.objects[1:])}
     )
-    html = report.page(hostile, figures(rejected={"<b>fell": 1}))
+    hostile = augmented(hostile, rejected_by_reason={"<b>fell": 1}, library="<script>x</script>")
+    html = report.page(hostile, figures())
     parser, text = parsed(html)
     assert "<script>alert(1)</script>" in text
     assert "onerror" not in {k for _, attrs in parser.tags for k in attrs}
     assert "script" not in [tag for tag, _ in parser.tags]
 
 
+def test_it_says_how_cousins_were_drawn_and_what_was_rejected(pack):
+    _, text = parsed(report.page(pack, figures()))
+    assert "shape 0.5, layout 1." in text
+    assert "up to 32 shapes: its own, bent and scaled ones, and up to 40% that are other" in text
+    assert "Up to 3 things that the twin does not have" in text
+    assert "6 were asked for, with seed 3, at a distance of 0.2 to 0.4." in text
+    assert "no longer takes a hand 7" in text
+    assert "edge 1,234" in text
+    assert "They differ in layout." in text
+    assert "The mean of each axis layout 0.25" in text
+    before = replace(pack, manifest=pack.manifest.model_copy(update={"augmented": None}))
+    _, text = parsed(report.page(before, figures()))
+    assert "What failed is not told." in text
+    assert "How they were drawn" not in text
+
+
 def test_a_pack_without_cousins_has_a_report(tmp_path):
     bare = read(write_pack(tmp_path / "p", families=False))
-    html = report.page(bare, figures(frame=None, tiles=[], rejected={}, seconds={}, speed=None))
+    html = report.page(bare, figures(frame=None, tiles=[], seconds={}, speed=None))
     _, text = parsed(html)
     assert "no cousins yet" in text
     assert "Certificates" not in text
