@@ -65,8 +65,8 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """The folder's own, without where it lies."""
-        return self.path.name
+        """The folder's own, without where it lies; a slash tells it from ours."""
+        return f"{self.path.name}/"
 
     def __call__(self, asset: Asset, count: int, rng: np.random.Generator) -> tuple[Item, ...]:
         """Up to `count` shapes that fit, all different, the nearer the likelier.
