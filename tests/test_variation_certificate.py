@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from cousins.variation.distance import AXES, axes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +14,6 @@ from cousins.bank import Family
 from cousins.errors import UsageError
 from cousins.variation import distance, physical
 from cousins.variation.certificate import certify
-from cousins.variation.distance import AXES, axes
 from cousins.variation.family import chunk, joined
 from cousins.variation.sampling import Settings, Source, draw, source
 from cousins.variation.union import Draws

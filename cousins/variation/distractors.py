@@ -38,13 +38,16 @@ def distractors(scene: Scene, count: int, seed: np.random.SeedSequence) -> tuple
     support = _support(scene)
     if support is None:
         return ()
+    # What frames the scene must not look for them: they stand nowhere yet.
+    places = np.array([asset.position for asset in scene.assets])
+    middle = (places.min(0) + places.max(0)) / 2
     out = []
     for k, own in enumerate(seed.spawn(count)):
         rng = np.random.default_rng(own)
         category = CATEGORIES[int(rng.integers(len(CATEGORIES)))]
         name = f"distractor_{k + 1}"
         names = [name, *(f"{name}_v{i}" for i in range(1, SHAPES))]
-        things = tuple(_thing(category, rng, n, support) for n in names)
+        things = tuple(replace(_thing(category, rng, n, support), position=middle) for n in names)
         out.append(Variants(things, (1.0,) * SHAPES, tuple(affordances(t) for t in things)))
     return tuple(out)
 
