@@ -26,9 +26,9 @@ import stand
 from clutter import clutter, manifest, quality, table
 
 from cousins import pack, pipeline
+from cousins.batch import batch
 from cousins.scene import build, compile_model
 from cousins.variation.axes import Settings
-from cousins.variation.batch import batch
 from cousins.variation.export import cousin_scene
 from cousins.variation.sampling import axes
 

@@ -12,11 +12,11 @@ from packs import manifest, quality
 
 import examples
 from cousins import pack
+from cousins.batch import batch
 from cousins.contact import LIMIT, PLAIN, UNTOLD, restitution, settings
 from cousins.distributions import Uniform
 from cousins.scene import CONTACT, build, compile_model
 from cousins.types import Scene
-from cousins.variation.batch import batch
 
 WANTED = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85)
 THINGS = {

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import examples
+from cousins.batch import batch
 from cousins.contact import restitution, settings
 from cousins.distributions import Uniform
 from cousins.scene import build, compile_model
 from cousins.types import Scene
-from cousins.variation.batch import batch
 from cousins.variation.certificate import certify
 from cousins.variation.export import cousin_scene
 from cousins.variation.family import chunk, joined

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cousins.bank import Family
+from cousins.batch import advance, batch, quiet
 from cousins.errors import EngineError, UsageError
 from cousins.scene import compile_model
 from cousins.types import Array
-from cousins.variation.batch import advance, batch, quiet
 from cousins.variation.certificate import contacts
 
 

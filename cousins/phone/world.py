@@ -6,8 +6,8 @@ from pathlib import Path
 
 import mujoco
 
+from cousins.batch import quiet
 from cousins.errors import CousinsError
-from cousins.variation.batch import quiet
 
 _BAD = (
     mujoco.mjtWarning.mjWARN_BADQPOS,

@@ -14,11 +14,11 @@ from mujoco.batch import Batch
 from numpy.typing import NDArray
 
 from cousins.bank import rows
+from cousins.batch import advance, batch
 from cousins.mesh import matrix_from_quaternion
 from cousins.physics import mixed
 from cousins.types import Array, Asset, Mesh, Scene, Support
 from cousins.variation import substance
-from cousins.variation.batch import advance, batch
 from cousins.variation.union import Union, Variants, union
 from cousins.variation.units import contact_points
 

@@ -12,12 +12,12 @@ from mujoco.batch import Batch
 from numpy.typing import NDArray
 
 from cousins.bank import Family, rows
+from cousins.batch import advance, batch
 from cousins.errors import PackError, UsageError
 from cousins.mesh import matrix_from_quaternion
 from cousins.polygons import inset
 from cousins.scene import compile_model
 from cousins.types import Array, Certificate, Scene
-from cousins.variation.batch import advance, batch
 from cousins.variation.distractors import with_distractors
 from cousins.variation.judge import Judge
 from cousins.variation.relations import broken
