@@ -23,6 +23,7 @@ from cousins.progress import Progress, silent
 from cousins.scene import contact_attributes
 from cousins.schema import ObjectEntry, object_entry
 from cousins.types import Asset, Scene
+from cousins.variation.axes import Settings
 
 TOLD = ("mass", "friction", "restitution", "shell_fraction")
 
@@ -76,7 +77,7 @@ def restate(
         twin = Path(folder) / path.name
         pack.write_objects(read, entries, xml, keep_families=False, out=twin)
         pipeline.augment(twin, count, seed=seed, out=path, workers=workers, progress=progress,
-                         force=force)  # fmt: skip
+                         force=force, settings=_settings(read))  # fmt: skip
     return Restated(changed, count)
 
 
@@ -122,11 +123,18 @@ def _moved(old: ObjectEntry, new: ObjectEntry) -> bool:
 
 def _cousins(read: pack.Pack) -> tuple[int, int]:
     """How many cousins the pack has, and the seed of their run."""
-    families = [pack.load_index(read, k) for k in read.families]
-    seeds = [cousin.seed[0] for index in families for cousin in index if cousin.seed]
-    return sum(1 + max(c.index for c in index) for index in families if index), min(
-        seeds, default=0
-    )
+    held = [cousin for *_, cousin in pack.numbered(read)]
+    seeds = [cousin.seed[0] for cousin in held if cousin.seed]
+    # One that never passed its certificate keeps its number.
+    return max((1 + cousin.index for cousin in held), default=0), min(seeds, default=0)
+
+
+def _settings(read: pack.Pack) -> Settings:
+    """What the pack's cousins were allowed to vary."""
+    told = read.manifest.augmented
+    if told is None:
+        return Settings()
+    return Settings(told.axes, told.shapes, told.swaps, told.distractors, told.distances)
 
 
 def _model(read: pack.Pack, assets: tuple[Asset, ...]) -> str:

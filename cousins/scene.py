@@ -6,7 +6,8 @@ exported must step as it does in a batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 from xml.etree import ElementTree as ET
@@ -149,6 +150,19 @@ def dressed(xml: str, row: Mapping[str, NDArray[Any]]) -> str:
 def compile_model(xml: str, files: dict[str, bytes]) -> mujoco.MjModel:
     """The compiled model of what `build` gave. Raises ValueError with MuJoCo's reason."""
     return mujoco.MjModel.from_xml_string(xml, files)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Within it MuJoCo's warnings are counted for each simulation, as ever, but neither printed
+    nor written to a MUJOCO_LOG.TXT in the working directory."""
+    before, silent = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
+    silent.logto_console = silent.logto_file = False
+    silent.set()
+    try:
+        yield
+    finally:
+        before.set()
 
 
 def mesh_files(asset: Asset) -> tuple[str, tuple[str, ...]]:

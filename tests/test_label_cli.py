@@ -107,7 +107,7 @@ def test_cousins_are_drawn_anew_from_what_is_known_now(tmp_path):
     assert sum(len(pack.load_index(read, k)) for k in read.families) == N
     body = pack.load_model(read).body("box_1").id
     volume = 0.06 * 0.16 * 0.21
-    masses = np.concatenate([pack.load_family(read, k).arrays["body_mass"][:, body]
+    masses = np.concatenate([pack.load_family(read, k).fields()["body_mass"][:, body]
                              for k in read.families])  # fmt: skip
     assert (masses > 300 * volume / 1.7).all()  # shapes vary by a third in volume
     assert (masses < 900 * volume * 1.7).all()

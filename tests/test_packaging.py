@@ -66,7 +66,7 @@ def test_every_import_is_declared():
                 imported.add((node.module or "").partition(".")[0])
     imported -= sys.stdlib_module_names | {"cousins"}
     names = {"cv2": "opencv-python-headless", "skimage": "scikit-image",
-             "yaml": "pyyaml"}  # fmt: skip
+             "yaml": "pyyaml", "pxr": "usd-core"}  # fmt: skip
     assert {names.get(module, module) for module in imported} <= declared
 
 

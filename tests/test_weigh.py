@@ -60,7 +60,7 @@ def test_the_interval_lies_within_the_scale_s_error_and_cousins_weigh_it(tmp_pat
     assert np.allclose(ratio, np.array(before["box_1"].inertia) / before["box_1"].mass.mode)
     assert pack.load_model(read).body("box_1").mass[0] == pytest.approx(mass.mode)
     body = pack.load_model(read).body("box_1").id
-    drawn = np.concatenate([pack.load_family(read, k).arrays["body_mass"][:, body]
+    drawn = np.concatenate([pack.load_family(read, k).fields()["body_mass"][:, body]
                             for k in read.families])  # fmt: skip
     # A cousin's own shape scales its mass; its density is the twin's.
     assert len(drawn) == N

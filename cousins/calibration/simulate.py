@@ -16,9 +16,9 @@ import numpy as np
 from mujoco.batch import SimulationError
 from numpy.typing import NDArray
 
-from cousins.scene import CONTACT, ROLLING, TORSIONAL
+from cousins.scene import CONTACT, ROLLING, TORSIONAL, quiet
 from cousins.types import Array
-from cousins.variation.batch import batch, quiet
+from cousins.variation.batch import batch
 
 PUSHER = "cousins_pusher"
 HEAVY = 1e3  # kg, and kg m²: a push of 10 N slows it by 0.1 mm/s until it is put back

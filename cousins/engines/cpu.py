@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from cousins.bank import Family
 from cousins.errors import EngineError, UsageError
-from cousins.scene import compile_model
+from cousins.scene import compile_model, quiet
 from cousins.types import Array
-from cousins.variation.batch import advance, batch, quiet
+from cousins.variation.batch import advance, batch
 from cousins.variation.certificate import contacts
 
 

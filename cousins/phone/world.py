@@ -7,7 +7,7 @@ from pathlib import Path
 import mujoco
 
 from cousins.errors import CousinsError
-from cousins.variation.batch import quiet
+from cousins.scene import quiet
 
 _BAD = (
     mujoco.mjtWarning.mjWARN_BADQPOS,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import mujoco
 import numpy as np
 from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
+
+from cousins.scene import quiet
 
 
 def batch(
@@ -41,19 +42,6 @@ def batch(
     with quiet():
         made.reset()
     return made
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Within it MuJoCo's warnings are counted for each simulation, as ever, but neither printed
-    nor written to a MUJOCO_LOG.TXT in the working directory."""
-    before, silent = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
-    silent.logto_console = silent.logto_file = False
-    silent.set()
-    try:
-        yield
-    finally:
-        before.set()
 
 
 def advance(sims: Batch, steps: int, piece: int = 50) -> NDArray[np.bool_]:

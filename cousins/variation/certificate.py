@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mujoco
@@ -238,7 +238,9 @@ def too_far(judge: Judge, drawn: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_
     if "robot_base" not in drawn or not judge.own:
         return out
     seen = np.array([a.position for a in judge.scene.assets])[None, : judge.own]
-    twins = reachable(nominal(judge.scene)[None], seen)
+    # Where it stands is told without the distractors, as when it was drawn.
+    twin = replace(judge.scene, assets=judge.scene.assets[: judge.own])
+    twins = reachable(nominal(twin)[None], seen)
     place = judge.bank.address[: judge.own, None] + np.arange(3)
     reached = reachable(drawn["robot_base"], drawn["qpos"][:, place])
     out[:, : judge.own] = twins & ~reached
