@@ -172,6 +172,7 @@ def apart(prints, shape, found, i, j):
 strengths = st.floats(0, 1)
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), strengths)
 def test_footprints_lie_inside_and_apart_whatever_the_seed(seed, strength):
     scene = examples.table_scene()
