@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 
 from cousins.bank import Family
-from cousins.pack import CaptureSource, Manifest, Quality, Stage, write
+from cousins.pack import Augmented, CaptureSource, Manifest, Quality, Stage, write
 from cousins.scene import build, compile_model
 from cousins.types import Certificate, Cousin, Mesh
 from cousins.variation.union import Variants, union
@@ -27,6 +27,13 @@ def manifest():
     return Manifest(
         cousins_version="0.1.0", capture=source, world_from_capture=pose, stages=stages, seed=7
     )
+
+
+def augmented(**changes):
+    """A manifest that says how its cousins were drawn: of few shapes."""
+    how = {"cousins": N, "seed": 7, "axes": {"look": 0.5}, "shapes": 3, "swaps": 0.0,
+           "distractors": 0}  # fmt: skip
+    return manifest().model_copy(update={"augmented": Augmented(**{**how, **changes})})
 
 
 def quality():

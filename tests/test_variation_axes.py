@@ -166,40 +166,40 @@ def test_what_cannot_be_had_is_one_line(settings, told):
 
 
 @dataclass(frozen=True)
-class Heat:
-    """An axis that a package brings: how warm it is."""
+class Air:
+    """An axis that a package brings: how thick the air is."""
 
-    name: str = "heat"
+    name: str = "air"
 
     def numbers(self, source):
         return 1
 
     def draw(self, source, uniform, strength, drawn):
-        return {"body_gravcomp": np.repeat(0.1 * strength[:, None] * uniform,
-                                           source.union.model.nbody, 1)}  # fmt: skip
+        return {"dof_damping": np.repeat(0.1 * strength[:, None] * uniform,
+                                           source.union.model.nv, 1)}  # fmt: skip
 
     def distance(self, source, drawn):
-        return drawn["body_gravcomp"][:, 0] / 0.1
+        return drawn["dof_damping"][:, 0] / 0.1
 
 
 def test_an_axis_of_a_package_takes_part_and_changes_no_other(monkeypatch, tmp_path):
     before = drawn(source(), 6)
-    monkeypatch.setattr(plugins, "load", lambda group: {"heat": Heat()})
+    monkeypatch.setattr(plugins, "load", lambda group: {"air": Air()})
     found = drawn(made(SMALL), 6)
-    assert list(found.values) == [*NAMES, "heat"]
+    assert list(found.values) == [*NAMES, "air"]
     for name, value in before.arrays.items():
         np.testing.assert_array_equal(found.arrays[name], value, err_msg=name)
-    assert (found.values["heat"] > 0).all()
+    assert (found.values["air"] > 0).all()
     np.testing.assert_allclose(found.distance, np.mean(list(found.values.values()), axis=0))
     path = write_pack(tmp_path / "p", families=False)
-    done = augment(path, "-n", 3, "--axes", quick(tmp_path, heat=0.5), "--json")
+    done = augment(path, "-n", 3, "--axes", quick(tmp_path, air=0.5), "--json")
     assert done.exit_code == 0, done.exception
     assert pack.check(path) == []
     read = pack.read(path)
-    assert read.manifest.augmented.axes["heat"] == 0.5
+    assert read.manifest.augmented.axes["air"] == 0.5
     family = pack.load_family(read, 0)
-    assert all(0 < c.axes["heat"] <= 0.5 for c in family.cousins)
-    assert family.fields()["body_gravcomp"].shape == (3, 5)
+    assert all(0 < c.axes["air"] <= 0.5 for c in family.cousins)
+    assert family.fields()["dof_damping"].shape == (3, 24)
 
 
 THINGS = ("mug", "bowl", "box", "bottle")
