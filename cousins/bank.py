@@ -33,11 +33,24 @@ SWITCHED = ("geom_contype", "geom_conaffinity")  # of slots that some shape leav
 # What a pack keeps of each cousin, with the shape of a row for A objects and S surfaces.
 DRAWN = ("shape", "texture", "mass", "friction", "restitution", "shell_fraction", "tint",
          "surface_tint")  # fmt: skip
-EXTRAS = ("robot_base", "camera_noise")  # what no model holds and an environment applies
-
-
+# What no model holds and an environment applies, with how many numbers a cousin has of it.
+EXTRAS = {"robot_base": 7, "camera_noise": 3}
+# What there is of every cousin.
+NEEDED = ("qpos", "shape", "mass", "friction", "restitution", "shell_fraction")
+# How long a geom's or a body's row is in the fields that a bank fills.
+_ROWS = {
+    "geom_dataid": (), "geom_pos": (3,), "geom_quat": (4,), "geom_size": (3,), "geom_aabb": (6,),
+    "geom_rbound": (), "geom_rgba": (4,), "geom_friction": (3,), "geom_solref": (2,),
+    "geom_solimp": (5,), "geom_contype": (), "geom_conaffinity": (), "geom_matid": (),
+    "body_mass": (), "body_inertia": (3,), "body_ipos": (3,), "body_iquat": (4,),
+}  # fmt: skip
 _FLOATS = ("rolling", "position", "quaternion", "size", "bounds", "volume", "radius", "depth",
            "distance", "solid", "shell", "opening", "solid_inertia", "shell_inertia")  # fmt: skip
+
+
+def _kinds(name: str) -> str:
+    """The kinds of numbers that an array of a bank may hold, as numpy names them."""
+    return "f" if name in _FLOATS else "b" if name in ("visual", "used") else "iu"
 
 
 @dataclass(frozen=True)
@@ -89,16 +102,16 @@ class Bank:
 
     @property
     def widths(self) -> dict[str, tuple[int, ...]]:
-        """The shape of a cousin's row in each array of `DRAWN`."""
+        """The shape of a cousin's row in each array of `DRAWN` and of `EXTRAS`."""
         a = len(self.body)
-        each = {name: (a,) for name in DRAWN}
+        each = {name: (a,) for name in DRAWN} | {name: (n,) for name, n in EXTRAS.items()}
         return each | {"tint": (a, 4), "surface_tint": (len(self.surface), 4)}
 
     def problems(self, meshes: int, materials: int) -> str:
         """What keeps this bank, of an untrusted file, from being one; "" if nothing does. meshes,
         materials: the last ids that its model has."""
-        a, g, s, k, t = (len(v) for v in (self.body, self.geom, self.surface, self.dataid,
-                                          self.material))  # fmt: skip
+        first = (self.body, self.geom, self.surface, self.dataid, self.material)
+        a, g, s, k, t = (len(v) if v.ndim else 0 for v in first)
         want = {
             "body": (a,), "address": (a,), "shapes": (a,), "geom": (g,), "owner": (g,),
             "visual": (g,), "surface": (s,), "dataid": (k, g), "used": (k, g), "rolling": (k, g),
@@ -113,21 +126,38 @@ class Bank:
                 return f"{name} has shape {value.shape}, not {shape}"
             if not np.isfinite(value).all():
                 return f"{name} holds numbers that are not finite"
-            if (value.dtype.kind == "f") != (name in _FLOATS):
+            if value.dtype.kind not in _kinds(name):
                 return f"{name} holds {value.dtype}"
-        missing = [n for n in (*DERIVED, *SWITCHED, "geom_matid") if n not in self.defaults]
+        missing = [n for n in _ROWS if n not in self.defaults]
         if missing:
             return f"has no default_{missing[0]}"
-        geoms, bodies = len(self.defaults["geom_pos"]), len(self.defaults["body_mass"])
+        many = {n: len(v) if v.ndim else 0 for n, v in self.defaults.items()}
+        geoms, bodies = many["geom_pos"], many["body_mass"]
+        for name, row in _ROWS.items():
+            value, rows_ = self.defaults[name], geoms if name.startswith("geom_") else bodies
+            if value.shape != (rows_, *row):
+                return f"default_{name} has shape {value.shape}, not {(rows_, *row)}"
+            if not np.isfinite(value).all():
+                return f"default_{name} holds numbers that are not finite"
         for name, most in (
             ("geom", geoms), ("surface", geoms), ("body", bodies), ("owner", a),
-            ("dataid", meshes + 1), ("material", materials + 1),
+            ("dataid", meshes + 1), ("material", materials + 1), ("address", 1 << 30),
         ):  # fmt: skip
             value, least = getattr(self, name), -1 if name in ("dataid", "material") else 0
             if value.size and not (least <= value.min() and value.max() < most):
                 return f"{name} points at what its model does not hold"
         if a and not (1 <= self.shapes.min() and self.shapes.max() <= k):
             return "shapes counts more than there are"
+        if not np.array_equal(self.owner[self.visual], np.arange(a)):
+            return "visual is not one geom of each object, in their order"
+        solid = self.used & ~self.visual
+        for i in range(a):
+            held = self.used[:, self.visual][: self.shapes[i], i]
+            if not (held & solid[: self.shapes[i], self.owner == i].any(1)).all():
+                return "used leaves a shape without a geom"
+        mesh = self.defaults["geom_dataid"][self.geom] >= 0
+        if ((self.dataid >= 0) != mesh).any():
+            return "dataid gives a mesh to what is none, or none to what is one"
         return ""
 
     @classmethod

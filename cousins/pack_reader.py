@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from cousins.archive import Tree, open_tree
-from cousins.bank import DRAWN, EXTRAS, Bank, Family
+from cousins.bank import DRAWN, EXTRAS, NEEDED, Bank, Family
 from cousins.errors import PackError, UsageError
 from cousins.mesh import parse_obj
 from cousins.pack_mjcf import MAX_ASSET, check_png, compile_safe, model_files
@@ -259,6 +259,8 @@ def load_family(pack: Pack, k: int) -> Family:
     where = f"{pack.path}: {folder}/cousins.npz"
     for name, array in arrays.items():
         _check_array(where, name, array, len(cousins), limits, bank)
+    if bank is not None:
+        _check_rows(where, arrays, bank)
     for compiler in root.iter("compiler"):
         compiler.set("meshdir", "assets")
         compiler.set("texturedir", "assets")
@@ -277,6 +279,16 @@ def _bank(tree: Tree, name: str, limits: Mapping[str, tuple[int, int]]) -> Bank:
     if wrong:
         raise PackError(f"{where}: {wrong}: augment anew")
     return bank
+
+
+def _check_rows(where: str, arrays: Mapping[str, NDArray[Any]], bank: Bank) -> None:
+    """Raises PackError where a bank cannot make a model's fields of these arrays."""
+    missing = [name for name in NEEDED if name not in arrays]
+    if missing:
+        raise PackError(f"{where}: has no {missing[0]}: augment anew")
+    qpos = arrays["qpos"]
+    if qpos.ndim != 2 or (len(bank.address) and bank.address.max() + 7 > qpos.shape[1]):
+        raise PackError(f"{where}: qpos has shape {qpos.shape[1:]}, too few for its bank's objects")
 
 
 def load_index(pack: Pack, k: int) -> tuple[Cousin, ...]:
@@ -346,12 +358,11 @@ def _check_array(
     if array.ndim == 0 or len(array) != rows:
         raise PackError(f"{where}: {name} has shape {array.shape}, the index has {rows} cousins")
     if bank is not None and name in bank.widths:
-        if array.shape[1:] != bank.widths[name]:
-            want = bank.widths[name]
-            raise PackError(
-                f"{where}: {name} has shape {array.shape[1:]} a cousin, its bank {want}: augment "
-                "anew"
-            )
+        width = bank.widths[name]
+        if array.shape[1:] != width:
+            raise PackError(f"{where}: {name} has shape {array.shape[1:]} a cousin, not {width}")
+        if name == "texture" and array.dtype.kind not in "iu":
+            raise PackError(f"{where}: texture holds {array.dtype}, not whole numbers")
         if name == "shape":
             if array.dtype.kind not in "iu" or not ((array >= 0) & (array < bank.shapes)).all():
                 raise PackError(f"{where}: shape points at what the bank does not hold")

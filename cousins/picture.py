@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cousins.archive import write_file
-from cousins.bank import Family
+from cousins.bank import EXTRAS, Family
 from cousins.errors import PackError, UsageError
 from cousins.gl import renderer
 from cousins.index import index, spread
@@ -26,8 +26,6 @@ from cousins.variation.camera import noisy
 Image = NDArray[np.uint8]
 CAMERA = "overview"
 TILE = (320, 240)
-# What a cousin has that no field of the model holds, and how many numbers that is.
-BESIDE = {"camera_noise": 3, "robot_base": 7}
 # A shadow map of 4096 takes software rendering twice the time, which one picture can afford; the
 # samples smooth edges for little.
 _SHADOW, _FINE, _SAMPLES = 1024, 4096, 4
@@ -43,7 +41,7 @@ def set_cousin(
     """
     qpos = arrays["qpos"][row]
     for name, values in arrays.items():
-        if name != "qpos" and name not in BESIDE:
+        if name != "qpos" and name not in EXTRAS:
             getattr(model, name)[:] = values[row]
     model.qpos0[:] = qpos
     for joint in np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_FREE):
@@ -88,8 +86,8 @@ def _union(pack: Pack, k: int, family: Family) -> mujoco.MjModel:
 
 
 def _shape(model: mujoco.MjModel, name: str) -> tuple[int, ...]:
-    if name in BESIDE:
-        return (BESIDE[name],)
+    if name in EXTRAS:
+        return (EXTRAS[name],)
     return (model.nq,) if name == "qpos" else getattr(getattr(model, name, None), "shape", ())
 
 

@@ -45,7 +45,7 @@ MAX_HULL_VERTICES = 64  # what GPU engines take comfortably
 
 Kind = Literal["box", "cylinder", "sphere"]
 UNUSED = "unused_slot"  # the mesh of a slot that a shape leaves empty
-_SPECK = Mesh(
+SPECK = Mesh(
     1e-4 * np.array([[1.0, 1, 1], [-1, -1, 1], [-1, 1, -1], [1, -1, -1]]),
     np.array([[0, 1, 3], [0, 2, 1], [0, 3, 2], [1, 2, 3]], np.int32),
 )
@@ -127,7 +127,7 @@ def build(
     for asset, properties, own in zip(scene.assets, physical, slots, strict=True):
         _object(world, assets, files, asset, properties, own)
     if bank and any(own.parts for own in slots):
-        files[f"{UNUSED}.obj"] = obj_text(_SPECK).encode()
+        files[f"{UNUSED}.obj"] = obj_text(SPECK).encode()
         ET.SubElement(assets, "mesh", {"name": UNUSED, "class": "collision",
                                        "file": f"{UNUSED}.obj"})  # fmt: skip
     for variants in bank:

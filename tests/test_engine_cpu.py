@@ -12,13 +12,16 @@ from cousins.engines import engine
 from cousins.engines.cpu import Cpu
 from cousins.engines.measure import measure
 from cousins.errors import EngineError, UsageError
+from cousins.library import Household
+from cousins.variation.axes import Settings
 from cousins.variation.family import chunk, joined
-from cousins.variation.sampling import Settings, source
+from cousins.variation.sampling import sources
 
 
 @cache
 def family() -> Family:
-    drawn_from = source(examples.table_scene(), 2, Settings(shapes=3))
+    few = Settings(shapes=3, swaps=0.0, distractors=0)
+    drawn_from = sources(examples.table_scene(), 2, few, Household()).each[0]
     return joined(drawn_from, [chunk(drawn_from, range(6))])
 
 
@@ -125,6 +128,7 @@ def test_an_unstable_cousin_is_told_by_its_index():
         (lambda: Cpu()(family(), [6]), UsageError, "0 to 5"),
         (lambda: Cpu()(replace(family(), xml="<mujoco>")), EngineError, "augment anew"),
         (lambda: Cpu()(replace(family(), arrays={})), EngineError, "start"),
+        (lambda: Cpu()(replace(family(), bank=None)), EngineError, "augment anew"),
         (
             lambda: Cpu()(
                 replace(family(), arrays={**family().arrays, "body_mass": np.ones((6, 2))})

@@ -7,7 +7,7 @@ import mujoco
 import numpy as np
 import pytest
 from cousins.cli import main as cli
-from packs import N, family, manifest, quality, write_pack
+from packs import N, augmented, family, manifest, quality, write_pack
 from typer.testing import CliRunner
 
 from cousins import pack, pipeline
@@ -32,7 +32,8 @@ def with_priors():
 
 def made(path, families=False, metric=True):
     scene = replace(with_priors(), metric=metric)
-    pack.write(path, scene, manifest(), quality(), [family(scene)] if families else [])
+    told = augmented() if families else manifest()
+    pack.write(path, scene, told, quality(), [family(scene)] if families else [])
     return path
 
 
@@ -106,6 +107,12 @@ def test_cousins_are_drawn_anew_from_what_is_known_now(tmp_path):
     read = pack.read(path)
     assert pack.check(path) == []
     assert sum(len(pack.load_index(read, k)) for k in read.families) == N
+    drawn = read.manifest.augmented
+    assert (drawn.cousins, drawn.seed, drawn.shapes, drawn.swaps, drawn.distractors) == (
+        N, 7, 3, 0.0, 0
+    ), "as they were drawn before"  # fmt: skip
+    assert drawn.axes["look"] == 0.5
+    assert max(c.axes["look"] for *_, c in pack.numbered(read)) < 0.5
     body = pack.load_model(read).body("box_1").id
     volume = 0.06 * 0.16 * 0.21
     masses = np.concatenate([pack.load_family(read, k).fields()["body_mass"][:, body]
@@ -143,6 +150,14 @@ def test_cousins_with_shapes_of_a_folder_are_not_drawn_anew_with_others(tmp_path
     assert "the folder 'meshes', which a pack does not hold" in str(found.value)
     assert contents(path) == before
     restate(path, {}, {"box_1": Label("dice", "user", 1.0)})  # of which no cousin hears
+
+
+def test_as_many_cousins_as_before_whatever_family_they_are_in(tmp_path):
+    path, scene = tmp_path / "p", with_priors()
+    pack.write(path, scene, augmented(), quality(), [family(scene, 2), family(scene, 3, first=2)])
+    done = label(path, "box_1=wood block")
+    assert done.exit_code == 0, done.exception
+    assert "5 cousins drawn anew" in done.output
 
 
 def test_cousins_stay_where_nothing_that_they_are_drawn_from_changes(tmp_path):

@@ -26,7 +26,9 @@ def test_an_import_that_points_up_is_found(tmp_path):
 def lay_out(folder: Path) -> Path:
     """The packages as an install lays them out, with cousins.cli inside cousins."""
     ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "cousins", folder / "cousins", ignore=ignore)
+    # Not what somebody linked there to run from this folder.
+    linked = shutil.ignore_patterns("__pycache__", "cli", "assets", "scenes")
+    shutil.copytree(ROOT / "cousins", folder / "cousins", ignore=linked)
     shutil.copytree(ROOT / "cli", folder / "cousins" / "cli", ignore=ignore)
     return folder
 

@@ -10,10 +10,11 @@ import mujoco
 import numpy as np
 import pytest
 from cousins.cli.info import info
-from packs import N, family, manifest, quality, write_pack
+from packs import N, family, manifest, older_family, quality, write_pack
 
 from cousins import archive
 from cousins.distributions import STAND_IN
+from cousins.engines.cpu import Cpu
 from cousins.errors import PackError, UsageError
 from cousins.pack import (
     check,
@@ -30,6 +31,7 @@ from cousins.pack import (
 from cousins.pipeline import augment
 from cousins.scene import build
 from cousins.types import Camera, Intrinsics, Mesh
+from cousins.variation.certificate import certify
 from examples import table_scene
 
 
@@ -155,13 +157,31 @@ def test_a_family_comes_back_as_it_was(pack_path):
     for name, array in made.arrays.items():
         np.testing.assert_array_equal(loaded.arrays[name], array)
         assert loaded.arrays[name].dtype == array.dtype
+    for name, array in made.bank.arrays().items():
+        np.testing.assert_array_equal(loaded.bank.arrays()[name], array, err_msg=name)
+    for name, array in made.fields([4, 1]).items():
+        np.testing.assert_array_equal(loaded.fields([4, 1])[name], array, err_msg=name)
     a = mujoco.MjModel.from_xml_string(made.xml, dict(made.files))
     b = mujoco.MjModel.from_xml_string(loaded.xml, dict(loaded.files))
     np.testing.assert_array_equal(a.geom_dataid, b.geom_dataid)
 
 
+def test_a_family_of_model_fields_without_a_bank_is_read_and_stepped(tmp_path):
+    path = write_pack(tmp_path / "p", older=True)
+    assert check(path) == []
+    made, loaded = older_family(), load_family(read(path), 0)
+    assert loaded.bank is None
+    for name, array in made.arrays.items():
+        np.testing.assert_array_equal(loaded.fields()[name], array)
+    running = Cpu(threads=1)(loaded)
+    running.step(5)
+    assert list(running.unstable()) == []
+    with pytest.raises(PackError, match=r"without a bank.*augment anew"):
+        certify(load_scene(read(path)), loaded)
+
+
 def test_families_replace_those_that_were_there(pack_path):
-    write_families(pack_path, [family(n=2), family(n=3)])
+    write_families(pack_path, [family(n=2), family(n=3, first=2)])
     pack = read(pack_path)
     assert [len(load_index(pack, k)) for k in pack.families] == [2, 3]
     assert locate(pack, 1) == (0, 1)

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import stat
 import warnings
 import zipfile
@@ -14,10 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packs import write_pack
 
-from cousins import archive, pack_mjcf, pack_reader
+from cousins import archive, pack_mjcf, pack_reader, picture
 from cousins.archive import unsafe
-from cousins.errors import PackError
+from cousins.engines.cpu import Cpu
+from cousins.errors import EngineError, PackError
 from cousins.pack import check, load_family, load_model, load_scene, read
+from cousins.variation.certificate import certify
 
 
 @pytest.fixture
@@ -203,9 +206,121 @@ BAD_ARRAYS = [
 
 
 @pytest.mark.parametrize(("name", "array", "match"), BAD_ARRAYS)
-def test_arrays_that_could_harm(pack_path, name, array, match):
+@pytest.mark.parametrize("older", [False, True])
+def test_arrays_that_could_harm(tmp_path, name, array, match, older):
+    path = write_pack(tmp_path / "p", older=older)
+    npz(path / "families/0/cousins.npz", **{name: array})
+    refused(path, match)
+
+
+A, G = 4, 9  # objects of the pack, and their geoms
+K = 2  # shapes of the one with most
+ROW = np.ones((6, A))
+BAD_DRAWS = [
+    ("shape", None, "has no shape"),
+    ("mass", None, "has no mass"),
+    ("restitution", None, "has no restitution"),
+    ("qpos", None, "has no qpos"),
+    ("qpos", np.zeros((6, 20)), "too few"),
+    ("qpos", np.zeros(6), "too few"),
+    ("shape", np.full((6, A), 2, np.uint16), "shape points at what the bank does not hold"),
+    ("shape", np.full((6, A), -1), "shape points at what the bank does not hold"),
+    ("shape", ROW, "shape points at what the bank does not hold"),
+    ("shape", np.zeros((6, 3), np.uint16), r"not \(4,\)"),
+    ("shape", np.zeros((5, A), np.uint16), "the index has 6 cousins"),
+    ("mass", ROW * np.nan, "not finite"),
+    ("mass", np.ones((6, A, 2)), r"not \(4,\)"),
+    ("friction", np.ones(6), r"not \(4,\)"),
+    ("tint", np.ones((6, A, 3)), r"not \(4, 4\)"),
+    ("surface_tint", np.ones((6, 99, 4)), "surface_tint has shape"),
+    ("texture", np.full((6, A), 9, np.uint8), "points at what the model does not hold"),
+    ("texture", np.full((6, A), -1), "points at what the model does not hold"),
+    ("texture", 0 * ROW, "not whole numbers"),
+    ("robot_base", np.ones((6, 3)), r"not \(7,\)"),
+    ("camera_noise", np.full((6, 3), np.inf), "not finite"),
+]
+
+
+@pytest.mark.parametrize(("name", "array", "match"), BAD_DRAWS)
+def test_draws_that_do_not_fit_their_bank(pack_path, name, array, match):
     npz(pack_path / "families/0/cousins.npz", **{name: array})
     refused(pack_path, match)
+
+
+def all_of(value):
+    return lambda held: np.full_like(held, value)
+
+
+BAD_BANKS = [
+    ("dataid", None, "holds no 'dataid'"),
+    ("opening", None, "holds no 'opening'"),
+    ("default_geom_pos", None, "has no default_geom_pos"),
+    ("body", lambda held: held[0], "body has shape"),
+    ("material", lambda held: held[0, 0, 0], "material has shape"),
+    ("position", lambda held: held[..., :2], "position has shape"),
+    ("solid_inertia", lambda held: held[:1], "solid_inertia has shape"),
+    ("size", all_of(np.nan), "size holds numbers that are not finite"),
+    ("distance", lambda held: held.astype(int), "distance holds int64"),
+    ("used", lambda held: held.astype(int), "used holds int64"),
+    ("dataid", lambda held: held.astype(float), "dataid holds float64"),
+    ("body", all_of(999), "body points at"),
+    ("geom", all_of(-1), "geom points at"),
+    ("owner", all_of(A), "owner points at"),
+    ("surface", all_of(999), "surface points at"),
+    ("dataid", all_of(999), "dataid points at"),
+    ("dataid", all_of(-1), "dataid gives a mesh"),
+    ("material", all_of(999), "material points at"),
+    ("address", all_of(-1), "address points at"),
+    ("address", all_of(400), "too few"),
+    ("shapes", all_of(0), "shapes counts"),
+    ("shapes", all_of(K + 1), "shapes counts"),
+    ("visual", all_of(True), "visual is not one geom"),
+    ("used", all_of(False), "used leaves a shape without a geom"),
+    ("default_geom_pos", lambda held: held[:, :2], "default_geom_pos has shape"),
+    ("default_geom_rbound", lambda held: held[:-1], "default_geom_rbound has shape"),
+    ("default_body_mass", lambda held: held[0], "default_body_mass has shape"),
+    ("default_geom_size", all_of(np.inf), "not finite"),
+    ("opening", lambda held: np.array(["a"] * 8), "not numbers"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "match"), BAD_BANKS)
+def test_banks_that_could_harm(pack_path, name, change, match):
+    file = pack_path / "families/0/bank.npz"
+    held = dict(np.load(file))
+    assert held["geom"].shape == (G,)
+    npz(file, **{name: change and change(held[name])})
+    refused(pack_path, match)
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage" * 50])
+def test_a_damaged_bank(pack_path, data):
+    (pack_path / "families/0/bank.npz").write_bytes(data)
+    refused(pack_path, r"bank\.npz: not arrays that can be read")
+
+
+def test_a_bank_of_another_model(pack_path):
+    """All of it fits together, but not the model."""
+    file = pack_path / "families/0/bank.npz"
+    defaults = {k: np.concatenate([v, v[-1:]]) for k, v in np.load(file).items()
+                if k.startswith("default_geom_")}  # fmt: skip
+    npz(file, **defaults)
+    problems = check(pack_path)
+    assert problems
+    assert all("does not fit the model" in p for p in problems)
+    with pytest.raises(PackError, match="another shape"):
+        picture.cousin_model(read(pack_path), 0)
+    with pytest.raises(EngineError, match="augment anew"):
+        Cpu()(load_family(read(pack_path), 0))
+
+
+def test_a_family_of_other_objects(pack_path):
+    """The bank's first object is not the pack's first."""
+    file = pack_path / "families/0/bank.npz"
+    npz(file, body=np.load(file)["body"][::-1])
+    pack = read(pack_path)
+    with pytest.raises(PackError, match="other objects"):
+        certify(load_scene(pack), load_family(pack, 0))
 
 
 def test_a_pickle_is_never_loaded(pack_path, tmp_path):
@@ -372,16 +487,31 @@ def test_check_finds_faults_in_a_family(pack_path):
     held = dict(np.load(file))
     npz(
         file,
-        body_mass=-held["body_mass"],
+        mass=-held["mass"],
         qpos=2 * held["qpos"],
-        geom_rgba=held["geom_rgba"][:, :3],
+        light_pos=np.zeros((6, 3, 4)),
     )
     problems = "\n".join(check(pack_path))
     assert "body_mass is not positive" in problems
     assert "qpos holds quaternions that are not of unit length" in problems
+    assert "light_pos has shape (3, 4)" in problems
+
+
+def test_check_finds_faults_in_a_family_without_a_bank(tmp_path):
+    path = write_pack(tmp_path / "p", older=True)
+    file = path / "families/0/cousins.npz"
+    held = dict(np.load(file))
+    npz(file, body_mass=-held["body_mass"], geom_rgba=held["geom_rgba"][:, :3])
+    problems = "\n".join(check(path))
+    assert "body_mass is not positive" in problems
     assert "geom_rgba has shape (3, 4)" in problems
     npz(file, qpos=None, body_mass=held["body_mass"], geom_rgba=held["geom_rgba"])
-    assert check(pack_path) == ["families/0: cousins.npz has no qpos"]
+    assert check(path) == ["families/0: cousins.npz has no qpos"]
+
+
+def test_check_finds_a_number_that_two_cousins_have(pack_path):
+    shutil.copytree(pack_path / "families/0", pack_path / "families/1")
+    assert check(pack_path) == ["families: 6 cousins have the number of another, the first 0"]
 
 
 def test_check_finds_a_cousin_that_did_not_pass(pack_path):

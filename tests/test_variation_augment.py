@@ -12,13 +12,14 @@ import pytest
 from packs import manifest, quality, write_pack
 
 import examples
-from cousins import pack, pipeline
+from cousins import pack, pipeline, recheck
 from cousins.errors import PackError, PartlyFailedError, ScanError, UsageError
 from cousins.pipeline import augment
 from cousins.variation import family as drawing
-from cousins.variation.sampling import Settings
+from cousins.variation.axes import Settings
 
-SHAPES = Settings(shapes=3)
+SHAPES = Settings(shapes=2, swaps=0.0, distractors=0)
+CLUTTERED = replace(SHAPES, distractors=1)
 
 
 @pytest.fixture
@@ -38,6 +39,11 @@ def same(a, b):
         np.testing.assert_array_equal(a.arrays[name], b.arrays[name], err_msg=name)
 
 
+def contents(path):
+    """All that a pack holds, by name."""
+    return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()}
+
+
 def test_a_pack_gets_cousins_and_keeps_its_twin(twin, tmp_path):
     before = {p: p.read_bytes() for p in twin.rglob("*") if p.is_file()}
     out = tmp_path / "out"
@@ -46,10 +52,18 @@ def test_a_pack_gets_cousins_and_keeps_its_twin(twin, tmp_path):
     assert done.cousins == 20
     assert done.families == 1
     assert told[-1] == ("cousins", 20, 20)
-    assert done.bytes / 20 < 10_000
+    assert done.bytes / 20 < 2_000
+    assert done.bank_bytes > 0
     assert {p: p.read_bytes() for p in twin.rglob("*") if p.is_file()} == before
     for path, data in before.items():
-        assert (out / path.relative_to(twin)).read_bytes() == data
+        written = (out / path.relative_to(twin)).read_bytes()
+        if path.name == "manifest.json":
+            told, was = json.loads(written), json.loads(data)
+            assert told.pop("augmented")["cousins"] == 20
+            assert was.pop("augmented") is None
+            assert told == was
+        else:
+            assert written == data
     assert pack.check(out) == []
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "twin"]
     found = rows(out)
@@ -74,58 +88,93 @@ def test_a_zip_is_augmented_as_a_folder_is(twin, tmp_path):
     same(rows(zipped), rows(twin))
 
 
-def test_a_run_that_was_cut_short_goes_on_and_ends_the_same(twin, tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "CHUNK", 4)
-    whole = tmp_path / "whole"
-    augment(twin, 12, out=whole, settings=SHAPES)
-    made, out = [], tmp_path / "out"
+def test_a_run_that_was_cut_short_goes_on_and_ends_the_same_to_the_byte(
+    twin, tmp_path, monkeypatch
+):
+    """Of several families with and without distractors, by one worker or two."""
+    monkeypatch.setattr(pipeline, "CHUNK", 3)
+    monkeypatch.setattr(pipeline, "FAMILY", 8)
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    done = augment(twin, 14, out=whole, settings=CLUTTERED, workers=1)
+    assert done.families == 4, "two blocks, each with and without a distractor"
+    assert pack.check(whole) == []
+    two = tmp_path / "two"
+    augment(twin, 14, out=two, settings=CLUTTERED, workers=2)
+    assert contents(two) == contents(whole)
+
+    made = []
     real = pipeline.chunk
+    monkeypatch.setattr(pipeline, "chunk", lambda *a: made.append(list(a[1])) or real(*a))
 
-    def cut(source, indices, *rest):
-        if len(made) == 2:
+    def cut(stage, passed, n):
+        if passed >= 7:
             raise KeyboardInterrupt
-        made.append(indices)
-        return real(source, indices, *rest)
 
-    monkeypatch.setattr(pipeline, "chunk", cut)
     with pytest.raises(KeyboardInterrupt):
-        augment(twin, 12, out=out, settings=SHAPES)
+        augment(twin, 14, out=out, settings=CLUTTERED, workers=1, progress=cut)
     assert not out.exists()
-    kept = list((tmp_path / "out.partial").rglob("*.npz"))
-    assert len(kept) == 2
+    kept = sorted((tmp_path / "out.partial").rglob("*.npz"))
+    finished = [name for name in made if name]
+    assert 2 <= len(kept) < 6
     kept[0].write_bytes(kept[0].read_bytes()[:100])  # a chunk that the disk lost
     made.clear()
-    monkeypatch.setattr(pipeline, "chunk", lambda *a: made.append(a[1]) or real(*a))
-    augment(twin, 12, out=out, settings=SHAPES)
-    assert len(made) == 2
-    same(rows(out), rows(whole))
+    augment(twin, 14, out=out, settings=CLUTTERED, workers=2)
+    again = sum(len(indices) for indices in made)
+    assert 0 < again < 14
+    assert sum(indices in finished for indices in made) <= 2, "the lost one, and that was cut"
+    assert contents(out) == contents(whole)
     assert not (tmp_path / "out.partial").exists()
 
 
-def test_chunks_of_another_seed_or_scene_are_not_taken_for_ones_own(twin, tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "CHUNK", 2)
-    out = tmp_path / "out"
+def test_chunks_of_another_run_are_not_taken_for_ones_own(twin, tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline.Store, "remove", lambda self: None)
-    augment(twin, 2, out=out, settings=SHAPES)
-    augment(twin, 2, out=out, seed=1, settings=SHAPES, force=True)
-    augment(twin, 2, out=out, settings=replace(SHAPES, stays=1.0), force=True)
+    out = tmp_path / "out"
+
+    def kept(**more):
+        augment(twin, 2, out=out, **{"settings": SHAPES, **more}, force=True)
+        return len(list((tmp_path / "out.partial").iterdir()))
+
+    assert kept() == 1
+    assert kept(workers=1) == 1
+    assert kept(seed=1) == 2
+    assert kept(settings=replace(SHAPES, strengths={"look": 0.5})) == 3
     objects = json.loads((twin / "objects.json").read_text())
     objects[0]["support"] = "floor"
     (twin / "objects.json").write_text(json.dumps(objects))
-    augment(twin, 2, out=out, settings=SHAPES, force=True)
-    assert len(list((tmp_path / "out.partial").iterdir())) == 4
+    assert kept() == 4
     assert (rows(out).arrays["qpos"][:, 2] < 0.2).all()
+    real = pipeline.axes()
+    bent = (*real, replace(real[1], name="bent"))
+    monkeypatch.setattr("cousins.variation.sampling.axes", lambda: bent)
+    monkeypatch.setattr("cousins.variation.store.axes", lambda: bent)
+    assert kept() == 5, "another axis, that a package brought"
 
 
-def test_many_cousins_are_split_into_families_that_share_their_shapes(twin, monkeypatch):
+def test_many_cousins_are_split_into_families_and_keep_their_numbers(twin, monkeypatch):
     monkeypatch.setattr(pipeline, "FAMILY", 4)
     done = augment(twin, 10, settings=SHAPES)
     assert done.families == 3
     found = [rows(twin, k) for k in range(3)]
-    assert [c.index for f in found for c in f.cousins] == [*range(4), *range(4), 0, 1]
+    assert [[c.index for c in f.cousins] for f in found] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     assert [number for number, *_ in pack.numbered(pack.read(twin))] == list(range(10))
     assert len({f.xml for f in found}) == 1
     assert len(np.unique([c.distance for f in found for c in f.cousins])) == 10
+
+
+def test_cousins_with_distractors_are_families_of_their_own(twin):
+    done = augment(twin, 16, settings=CLUTTERED)
+    assert done.families == 2
+    read = pack.read(twin)
+    assert [number for number, *_ in pack.numbered(read)] == list(range(16))
+    bare, full = (pack.load_family(read, k) for k in read.families)
+    assert len(bare.bank.body) == 4
+    assert len(full.bank.body) == 5
+    assert min(len(bare), len(full)) > 2
+    stepped, problems = recheck.certificates(twin, 20)
+    assert (stepped, problems) == (16, [])
+    told = read.manifest.augmented
+    assert (told.cousins, told.seed, told.shapes, told.distractors) == (16, 0, 2, 1)
+    assert told.axes == dict.fromkeys(["shape", "physics", "layout", "look", "camera", "robot"], 1)
 
 
 def test_some_that_never_pass_are_left_out_and_counted(twin, monkeypatch):
@@ -134,7 +183,7 @@ def test_some_that_never_pass_are_left_out_and_counted(twin, monkeypatch):
     def strict(*args):
         found = real(*args)
         off = drawing.certificate.KINDS.index(drawing.certificate.OFF)
-        found.faults[args[3]["qpos"][:, 0] > 0.1, 0, off] = True
+        found.faults[args[1]["qpos"][:, 0] > 0.1, 0, off] = True
         return found
 
     monkeypatch.setattr(drawing, "ROUNDS", 2)
@@ -183,12 +232,22 @@ def cousins(*arguments, cwd):
 
 
 def test_the_command_line_augments_and_runs(twin, tmp_path):
-    made = cousins("augment", twin, "-n", 4, "--seed", 3, "--json", cwd=tmp_path)
+    (tmp_path / "few.yaml").write_text("shapes: 2\nswaps: 0\ndistractors: 0\n")
+    made = cousins("augment", twin, "-n", 4, "--seed", 3, "--axes", "few.yaml", "--json",
+                   cwd=tmp_path)  # fmt: skip
     assert made.returncode == 0, made.stderr
     told = json.loads(made.stdout)
     assert told["cousins"] == 4
     assert told["families"] == 1
-    assert {"rejected", "rejected_by_reason", "seconds", "bytes"} <= set(told)
+    assert {
+        "rejected",
+        "rejected_by_reason",
+        "shapes_rejected",
+        "seconds",
+        "bytes",
+        "bank_bytes",
+        "library_refused",
+    } <= set(told)
     ran = cousins("run", twin, "--steps", 60, "--json", cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)

@@ -13,10 +13,9 @@ import examples
 from cousins.errors import PackError
 from cousins.polygons import clear, common, gap, inset, nearest, outline, signed_area, slide, turned
 from cousins.types import Scene, Support, Wall
-from cousins.variation import layout, relations
+from cousins.variation import deform, layout, relations
+from cousins.variation.layout import yawed
 from cousins.variation.poses import NEAR
-from cousins.variation.sampling import _yawed as yawed
-from cousins.variation.shapes import bank
 from cousins.variation.units import GAP, MARGIN, footprints
 
 SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
@@ -44,6 +43,14 @@ def drawn(scene, n, seed=0, shapes=4, extra=0):
         if unit.hooked:
             shape[:, list(unit.members)] = 0
     return prints, shape, rng.random((n, len(prints.units), layout.NUMBERS))
+
+
+def bank(asset, count, seed):
+    """Its own shape and deformations of it, as a bank holds them."""
+    rng = np.random.default_rng(seed)
+    more = (deform.draw(asset, rng, k / (count - 1)) for k in range(1, count))
+    return (asset, *(deform.deformed(asset, f"{asset.name}_v{k}", how)
+                     for k, how in enumerate(more, start=1)))  # fmt: skip
 
 
 def outlines(prints, shape, found):
@@ -165,6 +172,7 @@ def apart(prints, shape, found, i, j):
 strengths = st.floats(0, 1)
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), strengths)
 def test_footprints_lie_inside_and_apart_whatever_the_seed(seed, strength):
     scene = examples.table_scene()

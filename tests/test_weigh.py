@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from cousins.cli import main as cli
-from packs import N, family, manifest, quality
+from packs import N, augmented, family, manifest, quality
 from test_label_cli import contents, with_priors
 from typer.testing import CliRunner
 
@@ -20,7 +20,8 @@ def made(path, families=False, metric=True):
     from dataclasses import replace
 
     scene = replace(with_priors(), metric=metric)
-    pack.write(path, scene, manifest(), quality(), [family(scene)] if families else [])
+    told = augmented() if families else manifest()
+    pack.write(path, scene, told, quality(), [family(scene)] if families else [])
     return path
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cousins.scene import VIEW
 from cousins.types import Array, Scene
-from cousins.variation.axes import Drawn, Source
+from cousins.variation.axes import Drawn, Source, mean
 
 MOVE = 0.10  # m that a camera moves at most: as far as one put up anew by hand is off
 NEAR = 0.15  # and in shares of its distance from what it looks at
@@ -178,7 +178,7 @@ def distance(model: mujoco.MjModel, scene: Scene, arrays: Mapping[str, NDArray[A
     focal = np.tan(np.radians(arrays["cam_fovy"]) / 2) / np.tan(fovy / 2)
     parts = [moved, angle / (TURN + ROLL), np.abs(np.log(focal)) / np.log(ZOOM),
              arrays["camera_noise"] / NOISE]  # fmt: skip
-    return np.mean([np.minimum(part, 1).mean(1) for part in parts], axis=0)
+    return mean(np.stack([mean(np.minimum(part, 1)) for part in parts], axis=1))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mujoco
@@ -22,6 +22,7 @@ from cousins.variation.distractors import with_distractors
 from cousins.variation.judge import Judge
 from cousins.variation.relations import broken
 from cousins.variation.robot import nominal, reachable
+from cousins.variation.union import unseen
 from cousins.variation.units import Footprints, footprints
 
 OVERLAP = 0.001  # deepest penetration, m
@@ -105,7 +106,7 @@ def certify(
         raise UsageError(f"the family holds cousins 0 to {len(family) - 1} only")
     if family.bank is None:
         raise PackError("a family without a bank of shapes, of an older version: augment anew")
-    model = compile_model(family.xml, dict(family.files))
+    model = compile_model(family.xml, unseen(family.xml, family.files))
     whole = with_distractors(scene, family, model)
     extra = len(whole.assets) - len(scene.assets)
     prints = footprints(whole, [[asset] for asset in whole.assets], extra=extra)
@@ -238,7 +239,9 @@ def too_far(judge: Judge, drawn: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_
     if "robot_base" not in drawn or not judge.own:
         return out
     seen = np.array([a.position for a in judge.scene.assets])[None, : judge.own]
-    twins = reachable(nominal(judge.scene)[None], seen)
+    # Where it stands is told without the distractors, as when it was drawn.
+    twin = replace(judge.scene, assets=judge.scene.assets[: judge.own])
+    twins = reachable(nominal(twin)[None], seen)
     place = judge.bank.address[: judge.own, None] + np.arange(3)
     reached = reachable(drawn["robot_base"], drawn["qpos"][:, place])
     out[:, : judge.own] = twins & ~reached

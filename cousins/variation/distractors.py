@@ -62,11 +62,13 @@ def with_distractors(scene: Scene, family: Family, model: mujoco.MjModel) -> Sce
     """The scene with a family's distractors, each in its first shape. Raises PackError for a family
     of another scene."""
     bank, own = family.bank, len(scene.assets)
-    if bank is None or len(bank.body) == own:
+    if bank is None:
         return scene
     names = [model.body(int(body)).name for body in bank.body]
     if names[:own] != [asset.name for asset in scene.assets]:
         raise PackError("a family of other objects than the scene's: augment anew")
+    if len(names) == own:
+        return scene
     support = _support(scene) or ""
     more = [_stand_in(family, model, i, support) for i in range(own, len(names))]
     return replace(scene, assets=(*scene.assets, *more))

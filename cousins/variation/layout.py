@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cousins.polygons import clear, gap, inset
 from cousins.types import Array
-from cousins.variation.axes import Drawn, Source
+from cousins.variation.axes import Drawn, Source, mean
 from cousins.variation.groups import Group, groups
 from cousins.variation.plan import GOES, REASONS, Index, State, begin
 from cousins.variation.poses import SLACK, TRIES, Pose, poses
@@ -93,7 +93,7 @@ def layout_distance(
     chords = [np.linalg.norm(quaternion[:, own] + sign * seen[own], axis=-1) for sign in (-1, 1)]
     turn = 4 * np.arcsin(np.minimum(np.minimum(*chords) / 2, 1)) / np.pi
     moved = np.minimum(went, 1) / 2 + np.minimum(turn, 1) / 2
-    return 0.75 * moved.mean(1) + clutter
+    return 0.75 * mean(moved) + clutter
 
 
 def _try(state: State, together: list[Group], g: int, rows: Index, t: int) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cousins.scene import other_look
 from cousins.types import Array, Scene
-from cousins.variation.axes import Drawn, Source
+from cousins.variation.axes import Drawn, Source, mean
 from cousins.variation.looks import surface_geoms
 
 DIM = 0.4  # most that a tint dims a texture
@@ -199,7 +199,7 @@ def distance(model: mujoco.MjModel, scene: Scene, arrays: Mapping[str, NDArray[A
         _light_apart(model, arrays),
         _apart(arrays["surface_tint"], room, ROOM),
     ]
-    return np.mean([_mean(part) for part in parts], axis=0)
+    return mean(np.stack([mean(np.minimum(part, 1)) for part in parts], axis=1))
 
 
 def _apart(colour: NDArray[np.float32], own: NDArray[np.float32], most: float) -> Array:
@@ -215,11 +215,6 @@ def _light_apart(model: mujoco.MjModel, arrays: Mapping[str, NDArray[Any]]) -> A
     # The arc cosine of a unit vector with itself need not be 0 to the last digit.
     angle = np.where((arrays["light_dir"][:, lamps] == model.light_dir[lamps]).all(-1), 0, angle)
     return (np.minimum(angle, 1) + np.minimum(np.abs(np.log(ratio)) / -np.log(DIFFUSE[0]), 1)) / 2
-
-
-def _mean(values: Array) -> Array:
-    """(n,) means of (n, k), cut off at 1; 0 for no k."""
-    return np.minimum(values, 1).sum(1) / max(1, values.shape[1])
 
 
 @dataclass(frozen=True)

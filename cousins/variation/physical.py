@@ -14,7 +14,7 @@ import numpy as np
 
 from cousins.distributions import Distribution
 from cousins.types import Array
-from cousins.variation.axes import Drawn, Source
+from cousins.variation.axes import Drawn, Source, mean
 
 TAIL = 0.01  # share of a distribution that is cut off at either end
 FACTOR = 4.0  # of mass and of friction, that is as far as it goes
@@ -54,7 +54,7 @@ class Physics:
         for value, name in ((drawn["mass"] / volume, "mass"), (drawn["friction"], "friction")):
             mode = np.array([getattr(asset, name).mode for asset in source.scene.assets])
             parts.append(np.abs(np.log(value / mode))[:, :own] / np.log(FACTOR))
-        return np.minimum(parts, 1).mean((0, 2)) if own else np.zeros(len(volume))
+        return mean(np.minimum(np.concatenate(parts, axis=1), 1))
 
 
 # The properties, and whether between mode and draw their logarithm is what lies between.

@@ -18,7 +18,7 @@ from cousins.library import Library, fitted
 from cousins.scene import collision_geoms
 from cousins.types import Array, Asset
 from cousins.variation import deform
-from cousins.variation.axes import Drawn, Source
+from cousins.variation.axes import Drawn, Source, mean
 from cousins.variation.union import Variants
 
 WIDER_FOOT = 1.35  # how much wider and longer than the twin's its shadow may be
@@ -58,7 +58,7 @@ class Shape:
         """See the module."""
         each = np.arange(source.own)
         far = source.union.bank.distance[drawn["shape"][:, : source.own], each]
-        return far.mean(1) if source.own else np.zeros(len(far))
+        return mean(far)
 
 
 def variants(

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from cousins.types import Certificate, Cousin
-from cousins.variation.axes import Source
+from cousins.variation.axes import Source, names
 from cousins.variation.family import Chunk
-from cousins.variation.sampling import Sources
+from cousins.variation.sampling import Sources, axes
 
 FORM = 3  # of a chunk's file and of what a seed gives; raise it when either changes
 _INDEX = "index"
@@ -79,7 +79,8 @@ class Store:
 def store(target: Path, drawn_from: Sources, twin: bytes) -> Store:
     """The store of a run that writes `target`. twin: what else the cousins depend on."""
     digest = hashlib.sha256(twin)
-    settings = {**asdict(drawn_from.settings), "seed": drawn_from.seed, "form": FORM}
+    settings = {**asdict(drawn_from.settings), "seed": drawn_from.seed, "form": FORM,
+                "every": names(axes())}  # fmt: skip
     digest.update(json.dumps(settings, sort_keys=True).encode())
     for source in drawn_from.each:
         for name, data in _parts(source):

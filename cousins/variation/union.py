@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from xml.etree import ElementTree as ET
 
 import mujoco
 import numpy as np
@@ -17,9 +18,18 @@ from numpy.typing import NDArray
 
 from cousins.affordance import Affordances
 from cousins.bank import DERIVED, NUDGE, SWITCHED, Bank
-from cousins.mesh import matrix_from_quaternion
+from cousins.mesh import matrix_from_quaternion, obj_text, png_bytes
 from cousins.physics import mixed
-from cousins.scene import ROLLING, UNUSED, Slots, build, compile_model, other_look, slots_of
+from cousins.scene import (
+    ROLLING,
+    SPECK,
+    UNUSED,
+    Slots,
+    build,
+    compile_model,
+    other_look,
+    slots_of,
+)
 from cousins.types import Array, Asset, Physical, Scene
 from cousins.variation.looks import surface_geoms
 from cousins.variation.substance import moments, volume
@@ -43,7 +53,7 @@ class Variants:
 
 @dataclass(frozen=True)
 class Union:
-    """A scene's union model."""
+    """A scene's union model. xml and files: all of it; model: compiled as `unseen`."""
 
     scene: Scene
     variants: tuple[Variants, ...]
@@ -71,7 +81,21 @@ def union(
     )  # fmt: skip
     model = compile_model(xml, files)
     made = _bank(model, scene, variants, slots)
-    return Union(scene, tuple(variants), xml, files, model, made)
+    blind = compile_model(xml, unseen(xml, files))
+    return Union(scene, tuple(variants), xml, files, blind, made)
+
+
+def unseen(xml: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files with a speck for each mesh that is only seen, and one pixel for each texture: they
+    take nine tenths of a model, of which every batch holds copies, and physics asks for none."""
+    out, root = dict(files), ET.fromstring(xml)
+    speck, pixel = obj_text(SPECK).encode(), png_bytes(np.full((1, 1, 3), 128, np.uint8))
+    for mesh in root.iter("mesh"):
+        if mesh.get("class") == "visual":
+            out[mesh.get("file", "")] = speck
+    for texture in root.iter("texture"):
+        out[texture.get("file", "")] = pixel
+    return out
 
 
 def _off_centre(scene: Scene) -> list[Physical]:
