@@ -141,9 +141,10 @@ def _run(read: pack.Pack) -> _Run | None:
         return None
     made = read.manifest.augmented
     if made is None:
-        families = [pack.load_index(read, k) for k in read.families]
-        seeds = [cousin.seed[0] for index in families for cousin in index if cousin.seed]
-        count = sum(1 + max(c.index for c in index) for index in families if index)
+        held = [cousin for *_, cousin in pack.numbered(read)]
+        seeds = [cousin.seed[0] for cousin in held if cousin.seed]
+        # One that never passed its certificate keeps its number.
+        count = max((1 + cousin.index for cousin in held), default=0)
         return _Run(count, min(seeds, default=0), Settings()) if count else None
     if made.library not in ("", Household().name):
         raise UsageError(

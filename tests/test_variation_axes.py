@@ -99,14 +99,16 @@ def test_the_whole_distance_is_the_mean_of_the_axes_and_grows_with_each(count, s
 
 @pytest.mark.parametrize("off", NAMES)
 def test_switching_an_axis_off_changes_no_draw_of_the_others(off):
-    """But where one follows from another: masses from volumes, the base from what it reaches."""
+    """But where one follows from another: masses from volumes, the base from what it reaches, and
+    cameras from where things stand."""
+    seen = {"cam_pos", "cam_quat", "cam_fovy"}
     own = {
-        "shape": {"shape", "mass", "qpos", "robot_base"},
+        "shape": {"shape", "mass", "qpos", "robot_base", *seen},
         "physics": {"mass", "friction", "restitution", "shell_fraction"},
-        "layout": {"qpos", "robot_base"},
+        "layout": {"qpos", "robot_base", *seen},
         "look": {"tint", "texture", "surface_tint", "light_pos", "light_dir", "light_diffuse",
                  "light_ambient"},
-        "camera": {"cam_pos", "cam_quat", "cam_fovy", "camera_noise"},
+        "camera": {*seen, "camera_noise"},
         "robot": {"robot_base"},
     }[off]  # fmt: skip
     whole, without = drawn(source(), 12).arrays, drawn(at(**{off: 0.0}), 12).arrays
