@@ -86,7 +86,7 @@ def _taken(
     """Put bases where they were tried and can stand; which are left."""
     if not len(todo):
         return todo
-    good = (_within(side, tried, position[todo], reach) | ~reached).all(1)
+    good = np.asarray((_within(side, tried, position[todo], reach) | ~reached).all(1))
     good[good] = _free(scene, side, tried[good])
     place[todo[good]] = tried[good]
     return todo[~good]
