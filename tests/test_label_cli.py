@@ -154,7 +154,8 @@ def test_cousins_with_shapes_of_a_folder_are_not_drawn_anew_with_others(tmp_path
 
 def test_as_many_cousins_as_before_whatever_family_they_are_in(tmp_path):
     path, scene = tmp_path / "p", with_priors()
-    pack.write(path, scene, augmented(), quality(), [family(scene, 2), family(scene, 3, first=2)])
+    told = augmented(cousins=5)
+    pack.write(path, scene, told, quality(), [family(scene, 2), family(scene, 3, first=2)])
     done = label(path, "box_1=wood block")
     assert done.exit_code == 0, done.exception
     assert "5 cousins drawn anew" in done.output

@@ -18,6 +18,7 @@ from cousins.scene import compile_model
 from cousins.types import Asset, Mesh, Physical, Primitive, Scene
 from cousins.variation.distractors import KINDS, with_distractors
 from cousins.variation.substance import volume
+from cousins.variation.union import unseen
 
 
 def cousin_scene(scene: Scene, family: Family, k: int) -> tuple[Scene, list[Physical]]:
@@ -31,7 +32,7 @@ def cousin_scene(scene: Scene, family: Family, k: int) -> tuple[Scene, list[Phys
         raise UsageError(f"no cousin {k}: the family holds 0 to {len(family) - 1}")
     if family.bank is None:
         raise PackError("a family without a bank of shapes, of an older version: augment anew")
-    model = compile_model(family.xml, dict(family.files))
+    model = compile_model(family.xml, unseen(family.xml, family.files))
     whole = with_distractors(scene, family, model)
     row = {name: value[0] for name, value in family.fields([k]).items()}
     shape = family.arrays["shape"][k]
