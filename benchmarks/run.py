@@ -15,15 +15,18 @@ from mujoco.batch import Batch
 
 from cousins import pack
 from cousins.engines.cpu import Cpu
+from cousins.library import Household
 from cousins.scene import build, compile_model
+from cousins.variation.axes import Settings
 from cousins.variation.family import chunk, joined
-from cousins.variation.sampling import source
+from cousins.variation.sampling import sources
 
 
 def main(n: int, of: Path | None, turns: int = 6, steps: int = 50) -> None:
     """Step family and twin by turns and print the ratio."""
     scene = clutter() if of is None else pack.load_scene(pack.read(of))
-    drawn_from = source(scene, seed=0)
+    # Without distractors, which the twin does not step.
+    drawn_from = sources(scene, 0, Settings(distractors=0), Household()).each[0]
     family = joined(drawn_from, [chunk(drawn_from, range(n))])
     running = Cpu()(family)
     bare = Batch(compile_model(*build(scene)), n)
