@@ -25,6 +25,7 @@ from cousins.variation.sampling import sources
 def main(n: int, of: Path | None, turns: int = 6, steps: int = 50) -> None:
     """Step family and twin by turns and print the ratio."""
     scene = clutter() if of is None else pack.load_scene(pack.read(of))
+    # Without distractors, which the twin does not step.
     drawn_from = sources(scene, 0, Settings(distractors=0), Household()).each[0]
     family = joined(drawn_from, [chunk(drawn_from, range(n))])
     running = Cpu()(family)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -160,6 +161,16 @@ class Bank:
             return "dataid gives a mesh to what is none, or none to what is one"
         return ""
 
+    def misfit(self, model: mujoco.MjModel) -> str:
+        """What keeps this bank from being one of the model's; "" if nothing does."""
+        for name, value in self.defaults.items():
+            if value.shape != getattr(getattr(model, name, None), "shape", None):
+                return f"default_{name} does not fit the model"
+        meshes = model.geom_type[self.geom] == mujoco.mjtGeom.mjGEOM_MESH
+        if ((self.dataid >= 0) != meshes).any() or self.dataid.max(initial=-1) >= model.nmesh:
+            return "dataid does not fit the model"
+        return ""
+
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> Bank:
         """What `arrays` gave. Raises KeyError for one that is missing."""
@@ -192,6 +203,15 @@ class Family:
         chosen = slice(None) if indices is None else np.asarray(indices, np.int64)
         drawn = {name: value[chosen] for name, value in self.arrays.items()}
         return drawn if self.bank is None else rows(self.bank, drawn)
+
+
+def meshless(model: mujoco.MjModel, fields: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether some cousin of these fields has a geom of a mesh that the model does not hold, which
+    MuJoCo would look up all the same."""
+    kind = fields.get("geom_type", model.geom_type)
+    mesh = fields.get("geom_dataid", model.geom_dataid)
+    held = (mesh >= 0) & (mesh < model.nmesh)
+    return bool(((kind == mujoco.mjtGeom.mjGEOM_MESH) & ~held).any())
 
 
 def rows(bank: Bank, drawn: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

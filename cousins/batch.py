@@ -11,6 +11,8 @@ import numpy as np
 from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 
+from cousins.bank import meshless
+
 
 def batch(
     model: mujoco.MjModel,
@@ -24,6 +26,8 @@ def batch(
     reset goes back to it. Raises ValueError for a field that the model lacks or another shape.
     """
     qpos = arrays["qpos"]
+    if meshless(model, arrays):
+        raise ValueError("a cousin's mesh is none of the model's")
     made = Batch(model, len(qpos), threads, persistent)
     for name, value in arrays.items():
         if name != "qpos":

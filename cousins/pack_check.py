@@ -9,7 +9,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from cousins.bank import Family
+from cousins.bank import Family, meshless
 from cousins.contact import LIMIT, restitution
 from cousins.distributions import STAND_IN
 from cousins.errors import PackError
@@ -228,10 +228,10 @@ def _family(pack: Pack, model: mujoco.MjModel, family: Family) -> Iterator[str]:
         yield "cousins.npz has no qpos"
         return
     if family.bank is not None:
-        for name, value in family.bank.defaults.items():
-            if value.shape != getattr(getattr(model, name, None), "shape", None):
-                yield f"bank.npz: default_{name} does not fit the model"
-                return
+        wrong = family.bank.misfit(model)
+        if wrong:
+            yield f"bank.npz: {wrong}"
+            return
     shapes = {"qpos": (model.nq,)}
     for start in range(0, len(family), _PIECE):
         rows = range(start, min(start + _PIECE, len(family)))
@@ -247,6 +247,8 @@ def _fields(
             yield f"{name} has shape {array.shape[1:]} a cousin, the model {shape}"
             continue
         yield from _values(model, name, array)
+        if name in ("geom_dataid", "geom_type") and meshless(model, fields):
+            yield f"{name} gives a geom a mesh that the model does not hold"
 
 
 def _values(model: mujoco.MjModel, name: str, array: Array) -> Iterator[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cousins.archive import write_file
-from cousins.bank import EXTRAS, Family
+from cousins.bank import EXTRAS, Family, meshless
 from cousins.errors import PackError, UsageError
 from cousins.gl import renderer
 from cousins.index import index, spread
@@ -38,7 +38,10 @@ def set_cousin(
     """Make `model` the cousin of that row, at rest where it starts, without a compile.
 
     Every row sets the same fields, so that the model can be used for one cousin after another.
+    Raises PackError for a mesh that the model does not hold.
     """
+    if meshless(model, {name: values[row] for name, values in arrays.items()}):
+        raise PackError("a cousin's mesh is none of its model's: augment anew")
     qpos = arrays["qpos"][row]
     for name, values in arrays.items():
         if name != "qpos" and name not in EXTRAS:

@@ -21,6 +21,7 @@ from cousins.engines.cpu import Cpu
 from cousins.errors import EngineError, PackError
 from cousins.pack import check, load_family, load_model, load_scene, read
 from cousins.variation.certificate import certify
+from cousins.variation.export import cousin_scene
 
 
 @pytest.fixture
@@ -312,6 +313,31 @@ def test_a_bank_of_another_model(pack_path):
         picture.cousin_model(read(pack_path), 0)
     with pytest.raises(EngineError, match="augment anew"):
         Cpu()(load_family(read(pack_path), 0))
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_geom_without_its_mesh_is_never_stepped(tmp_path, older):
+    """MuJoCo would look for the mesh before the first."""
+    path = write_pack(tmp_path / "p", older=older)
+    folder = path / "families/0"
+    if older:
+        npz(folder / "cousins.npz", geom_dataid=-np.ones_like(
+            np.load(folder / "cousins.npz")["geom_dataid"]))  # fmt: skip
+    else:
+        held = np.load(folder / "bank.npz")
+        gone = {k: -np.ones_like(held[k]) for k in ("dataid", "default_geom_dataid")}
+        npz(folder / "bank.npz", **gone)
+    assert any("dataid" in p for p in check(path))
+    pack = read(path)
+    family = load_family(pack, 0)
+    with pytest.raises(EngineError, match="none of the model's"):
+        Cpu()(family)
+    with pytest.raises(PackError, match="none of its model's"):
+        picture.cousin_model(pack, 0)
+    with pytest.raises(PackError, match="augment anew"):
+        certify(load_scene(pack), family)
+    with pytest.raises(PackError, match="augment anew"):
+        cousin_scene(load_scene(pack), family, 0)
 
 
 def test_a_family_of_other_objects(pack_path):

@@ -64,6 +64,9 @@ def with_distractors(scene: Scene, family: Family, model: mujoco.MjModel) -> Sce
     bank, own = family.bank, len(scene.assets)
     if bank is None:
         return scene
+    wrong = bank.misfit(model)
+    if wrong:
+        raise PackError(f"bank.npz: {wrong}: augment anew")
     names = [model.body(int(body)).name for body in bank.body]
     if names[:own] != [asset.name for asset in scene.assets]:
         raise PackError("a family of other objects than the scene's: augment anew")
