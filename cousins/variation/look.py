@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cousins.scene import other_look
 from cousins.types import Array, Scene
 from cousins.variation.axes import Drawn, Source, mean
-from cousins.variation.looks import surface_geoms
+from cousins.variation.surfaces import surface_geoms
 
 DIM = 0.4  # most that a tint dims a texture
 CAST = 0.3  # and most that it dims one channel more than the others

@@ -31,8 +31,8 @@ from cousins.scene import (
     slots_of,
 )
 from cousins.types import Array, Asset, Physical, Scene
-from cousins.variation.looks import surface_geoms
 from cousins.variation.substance import moments, volume
+from cousins.variation.surfaces import surface_geoms
 
 EMPTY = 1e-4  # m, half the size of an unused slot
 PLAIN = 1e-4  # m: rolling friction of what is not round, MuJoCo's default
