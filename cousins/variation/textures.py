@@ -26,7 +26,8 @@ Texture = NDArray[np.uint8]
 def textures(asset: Asset, rng: np.random.Generator, count: int) -> tuple[Texture, ...]:
     """`count` textures (h, w, 3) RGB for the asset's uv, at most `MOST` px wide and high.
 
-    The kinds of `KINDS` take turns; of `FLAT` where all of the uv lies in one place. None for a mesh without uv, which could not wear them.
+    The kinds of `KINDS` take turns; of `FLAT` where all of the uv lies in one place. None for a
+    mesh without uv, which could not wear them.
     """
     mesh = asset.visual
     if mesh.uv is None or mesh.texture is None:
