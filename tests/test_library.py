@@ -263,7 +263,7 @@ def test_a_folder_gives_what_is_called_alike_first(shelf):
 @pytest.mark.parametrize("category", ["mug", "can", "box", "bowl", "ball", "book"])
 def test_household_things_take_the_place_of_what_is_shaped_alike(category):
     asset = replace(thing(category, 11), label="object-like", category=None)
-    items = Household()(asset, 3, np.random.default_rng(4))
+    items = list(Household()(asset, 3, np.random.default_rng(4)))
     assert len(items) == 3
     own = describe(asset.visual)
     for item in items:
@@ -277,7 +277,7 @@ def test_household_things_take_the_place_of_what_is_shaped_alike(category):
 
 def test_the_same_generator_draws_the_same():
     asset = thing("mug", 3)
-    a, b = (Household()(asset, 2, np.random.default_rng(9)) for _ in range(2))
+    a, b = (list(Household()(asset, 2, np.random.default_rng(9))) for _ in range(2))
     assert [i.name for i in a] == [i.name for i in b]
     assert all(np.array_equal(x.visual.vertices, y.visual.vertices)
                for x, y in zip(a, b, strict=True))  # fmt: skip

@@ -169,6 +169,16 @@ def test_a_mesh_that_no_texture_fits_gets_none():
     assert textures(bare, np.random.default_rng(0), 4) == ()
 
 
+def test_what_has_one_colour_all_over_gets_other_colours():
+    """As a scan without pictures has it: its uv lies in one place."""
+    asset = SCENE.assets[0]
+    mesh = replace(asset.visual, uv=np.full_like(asset.visual.uv, 0.5))
+    found = textures(replace(asset, visual=mesh), np.random.default_rng(0), 4)
+    assert len(found) == 4
+    assert all(len(np.unique(image.reshape(-1, 3), axis=0)) == 1 for image in found)
+    assert len({image[0, 0].tobytes() for image in found}) == 4
+
+
 def test_a_solid_texture_is_one_across_the_charts_of_an_atlas():
     """Two charts that show the same place have the same colour there."""
     asset = SCENE.assets[0]

@@ -18,6 +18,7 @@ MOST = 256  # px, longest side of a texture
 RING = (0.006, 0.012)  # m between a wood's year rings; finer ones would be less than a texel or two
 SPOT = (0.006, 0.016)  # m, side of the cell that holds one spot
 KINDS = ("hue", "wood", "speckle", "plain")
+FLAT = ("hue", "plain")  # of what has one colour all over, as a scan without pictures
 
 Texture = NDArray[np.uint8]
 
@@ -25,7 +26,8 @@ Texture = NDArray[np.uint8]
 def textures(asset: Asset, rng: np.random.Generator, count: int) -> tuple[Texture, ...]:
     """`count` textures (h, w, 3) RGB for the asset's uv, at most `MOST` px wide and high.
 
-    The kinds of `KINDS` take turns. None for a mesh without uv, which could not wear them.
+    The kinds of `KINDS` take turns; of `FLAT` where all of the uv lies in one place. None for a
+    mesh without uv, which could not wear them.
     """
     mesh = asset.visual
     if mesh.uv is None or mesh.texture is None:
@@ -33,8 +35,9 @@ def textures(asset: Asset, rng: np.random.Generator, count: int) -> tuple[Textur
     # Each has a generator of its own, so that those before it change nothing.
     generators = rng.spawn(count)
     places = _places(mesh, mesh.uv, mesh.texture.shape)
+    kinds = KINDS if np.ptp(places, axis=(0, 1)).any() else FLAT
     return tuple(
-        _made(mesh.texture, places, KINDS[k % len(KINDS)], own) for k, own in enumerate(generators)
+        _made(mesh.texture, places, kinds[k % len(kinds)], own) for k, own in enumerate(generators)
     )
 
 
