@@ -159,9 +159,9 @@ def test_mass_is_where_the_new_shape_has_it():
 
 def test_a_finer_mesh_is_the_same_surface_with_the_same_picture():
     visual = thing("bottle").visual
-    fine = refined(visual, np.full(3, 0.01))
+    fine = refined(visual, np.full(3, 0.02))
     edges = fine.vertices[fine.faces] - fine.vertices[np.roll(fine.faces, -1, axis=1)]
-    assert np.abs(edges).max() <= 0.01
+    assert np.abs(edges).max() <= 0.02
     assert whole(fine).is_watertight
     assert whole(fine).volume == pytest.approx(whole(visual).volume)
     assert visual.uv is not None
