@@ -37,9 +37,14 @@ def compiled(scene=SCENE, painted=PAINTED):
 MODEL = compiled()
 
 
+def given_to(axis, model=MODEL, scene=SCENE):
+    """What an axis is drawn for: a robot is in no model."""
+    return (scene,) if axis is robot else (model, scene)
+
+
 def drawn(axis, strength, n=64, scene=SCENE, model=MODEL, seed=0):
     uniform = np.random.default_rng(seed).random((n, axis.numbers(scene)))
-    return axis.draw(model, scene, uniform, np.full(n, float(strength)))
+    return axis.draw(*given_to(axis, model, scene), uniform, np.full(n, float(strength)))
 
 
 def own(arrays, model=MODEL, scene=SCENE):
@@ -60,14 +65,16 @@ def test_no_strength_is_the_twin_to_the_bit(axis):
         assert not np.any(arrays.get(name, 0))
     if axis is robot:
         assert len(np.unique(arrays["robot_base"], axis=0)) == 1
-    assert (axis.distance(MODEL, SCENE, arrays) == 0).all()
+    assert (axis.distance(*given_to(axis), arrays) == 0).all()
 
 
 @pytest.mark.parametrize("axis", AXES)
 def test_the_distance_grows_with_the_strength(axis):
-    mean = [axis.distance(MODEL, SCENE, drawn(axis, s, 200)).mean() for s in np.linspace(0, 1, 6)]
+    mean = [
+        axis.distance(*given_to(axis), drawn(axis, s, 200)).mean() for s in np.linspace(0, 1, 6)
+    ]
     assert (np.diff(mean) > 0.02).all()
-    whole = axis.distance(MODEL, SCENE, drawn(axis, 1, 200))
+    whole = axis.distance(*given_to(axis), drawn(axis, 1, 200))
     assert whole.min() >= 0
     assert 0.4 < whole.mean() < whole.max() <= 1
 
@@ -77,13 +84,13 @@ def test_a_cousin_is_the_same_whoever_is_drawn_with_it(axis):
     rng = np.random.default_rng(3)
     uniform, strength = rng.random((33, axis.numbers(SCENE))), rng.random(33)
     strength[::5] = 0
-    together = axis.draw(MODEL, SCENE, uniform, strength)
-    far = axis.distance(MODEL, SCENE, together)
+    together = axis.draw(*given_to(axis), uniform, strength)
+    far = axis.distance(*given_to(axis), together)
     for i in range(33):
-        alone = axis.draw(MODEL, SCENE, uniform[i : i + 1], strength[i : i + 1])
+        alone = axis.draw(*given_to(axis), uniform[i : i + 1], strength[i : i + 1])
         for name, value in alone.items():
             np.testing.assert_array_equal(value[0], together[name][i], name)
-        assert axis.distance(MODEL, SCENE, alone)[0] == far[i]
+        assert axis.distance(*given_to(axis), alone)[0] == far[i]
 
 
 @pytest.mark.parametrize("axis", AXES)
@@ -91,10 +98,10 @@ def test_an_empty_scene_and_no_cousin_at_all_are_drawn_too(axis):
     empty = replace(SCENE, assets=())
     model = compiled(empty, ())
     arrays = drawn(axis, 1, 5, empty, model)
-    assert np.isfinite(axis.distance(model, empty, arrays)).all()
+    assert np.isfinite(axis.distance(*given_to(axis, model, empty), arrays)).all()
     none = drawn(axis, 1, 0)
     assert all(len(value) == 0 for value in none.values())
-    assert axis.distance(MODEL, SCENE, none).shape == (0,)
+    assert axis.distance(*given_to(axis), none).shape == (0,)
 
 
 @given(st.floats(0, 1), st.integers(0, 2**32))
@@ -287,8 +294,7 @@ def test_a_robot_reaches_what_the_twin_s_reaches(strength, seed, reach):
     points = np.array([a.position for a in SCENE.assets])
     uniform = np.random.default_rng(seed).random((6, 3))
     base, twin = (
-        robot.draw(MODEL, SCENE, uniform, np.full(6, s), reach)["robot_base"]
-        for s in (strength, 0.0)
+        robot.draw(SCENE, uniform, np.full(6, s), reach)["robot_base"] for s in (strength, 0.0)
     )
     after, before = (robot.reachable(b, np.tile(points, (6, 1, 1)), reach) for b in (base, twin))
     assert (after >= before).all()
@@ -298,6 +304,21 @@ def test_a_robot_reaches_what_the_twin_s_reaches(strength, seed, reach):
     assert (base[:, 2] == TABLE).all()
     gaps = np.linalg.norm(base[:, None, :2] - points[:, :2], axis=-1)
     assert gaps.min() > robot.FOOT, "it stands on nothing"
+
+
+def test_it_keeps_clear_of_what_a_cousin_put_at_the_edge():
+    """Of the twin's own things where they went, and of things that the twin does not have."""
+    extra = replace(SCENE.assets[0], name="distractor_1")
+    place = np.tile([a.position for a in (*SCENE.assets, extra)], (40, 1, 1))
+    place[:, 0, :2], place[:, -1, :2] = (0.2, -0.34), (-0.2, -0.34)
+    uniform = np.random.default_rng(4).random((40, 3))
+    base = robot.draw(SCENE, uniform, np.ones(40), position=place, more=(extra,))["robot_base"]
+    size = np.ptp(extra.visual.vertices[:, :2], axis=0)
+    for moved in (place[:, 0], place[:, -1]):
+        away = np.linalg.norm(base[:, :2] - moved[:, :2], axis=1)
+        assert away.min() >= np.linalg.norm(size) / 2 + robot.FOOT
+    own = place[:, : len(SCENE.assets)]
+    assert robot.reachable(base, own).all()
 
 
 def test_on_a_floor_it_comes_as_near_as_it_must():

@@ -271,10 +271,6 @@ def contacts(sims: Batch, model: mujoco.MjModel) -> tuple[Array, NDArray[np.bool
     return deepest, touching
 
 
-def _bodies(model: mujoco.MjModel, names: Sequence[str]) -> NDArray[Any]:
-    return np.array([mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, name) for name in names])
-
-
 def _motion(
     model: mujoco.MjModel, bodies: NDArray[Any], before: Array, after: Array
 ) -> tuple[Array, Array, Array]:

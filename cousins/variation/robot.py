@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from cousins.mesh import matrix_from_quaternion
 from cousins.polygons import inset
 from cousins.scene import SLAB
-from cousins.types import Array, Scene, Support
+from cousins.types import Array, Asset, Scene, Support
 from cousins.variation.axes import Drawn, Source
 
 REACH = 0.85  # m, of a table-top arm with seven joints
@@ -34,12 +33,12 @@ def numbers(scene: Scene) -> int:
 
 
 def draw(
-    model: mujoco.MjModel | None,
     scene: Scene,
     uniform: Array,
     strength: Array,
     reach: float = REACH,
     position: Array | None = None,
+    more: Sequence[Asset] = (),
 ) -> dict[str, NDArray[Any]]:
     """robot_base (n, 7): position and quaternion in the world, from (n, 3) uniform numbers and
     (n,) strengths in 0..1; x ahead, z up, its foot at the support's height.
@@ -48,11 +47,12 @@ def draw(
     the scene was seen, or -y of a scene without cameras, and looks straight across it: as near to
     that side's middle as reaches most objects, and further in where the support is too wide for
     that, as a floor is. A cousin's is moved along the edge, to and fro and in yaw. What the twin's
-    reaches of the twin's objects, it reaches where they stand in the cousin, at `position`
-    (n, A, 3), by default as in the twin, if need be from another side, and if there is a place
-    from which it can. Raises ValueError for a scene without a support.
+    reaches of the twin's objects, it reaches where they stand in the cousin, and it keeps clear of
+    all that stands there: if need be on another side, and if there is a place where it can.
+    position (n, A, 3): of the twin's objects, by default as in the twin, and of those that there
+    are `more`. Raises ValueError for a scene without a support.
     """
-    sides = _sides(scene)
+    sides, whole = _sides(scene), replace(scene, assets=(*scene.assets, *more))
     n = len(uniform)
     seen = np.array([a.position for a in scene.assets]).reshape(1, -1, 3)
     position = np.broadcast_to(seen, (n, *seen.shape[1:])) if position is None else position
@@ -67,13 +67,13 @@ def draw(
     # that it can, and then on another side.
     for share, nearer in product(SHRINK, NEARER):
         tried = middle + share * offset[todo] - [0.0, nearer]
-        todo = _taken(scene, sides[0], place, todo, tried, position, reached, reach)
+        todo = _taken(whole, sides[0], place, todo, tried, position, reached, reach)
     for k, side in enumerate(sides):
         steps = int(side.half / GRID)
         for along in sorted(GRID * np.arange(-steps, steps + 1.0), key=abs):
             for nearer in NEARER:
                 tried = np.tile([along, OUTSIDE - nearer], (len(todo), 1))
-                left = _taken(scene, side, place, todo, tried, position, reached, reach)
+                left = _taken(whole, side, place, todo, tried, position, reached, reach)
                 which[np.setdiff1d(todo, left)] = k
                 todo = left
     base = np.empty((n, 7))
@@ -93,15 +93,16 @@ def _taken(
     """Put bases where they were tried and can stand; which are left."""
     if not len(todo):
         return todo
-    good = np.asarray((_within(side, tried, position[todo], reach) | ~reached).all(1))
-    good[good] = _free(scene, side, tried[good])
+    own = position[todo, : reached.shape[1]]
+    good = np.asarray((_within(side, tried, own, reach) | ~reached).all(1))
+    good[good] = _free(scene, side, tried[good], position[todo[good]])
     place[todo[good]] = tried[good]
     return todo[~good]
 
 
 def nominal(scene: Scene, reach: float = REACH) -> Array:
     """(7,) where the twin's robot stands; see `draw`."""
-    return draw(None, scene, np.full((1, 3), 0.5), np.zeros(1), reach)["robot_base"][0]
+    return draw(scene, np.full((1, 3), 0.5), np.zeros(1), reach)["robot_base"][0]
 
 
 def reachable(base: Array, position: Array, reach: float = REACH) -> NDArray[np.bool_]:
@@ -109,12 +110,7 @@ def reachable(base: Array, position: Array, reach: float = REACH) -> NDArray[np.
     return np.linalg.norm(position - base[:, None, :3], axis=-1) <= reach
 
 
-def distance(
-    model: mujoco.MjModel,
-    scene: Scene,
-    arrays: Mapping[str, NDArray[Any]],
-    reach: float = REACH,
-) -> Array:
+def distance(scene: Scene, arrays: Mapping[str, NDArray[Any]], reach: float = REACH) -> Array:
     """(n,) in 0..1: half from how far the base was moved and half from how far it was turned, each
     over the farthest that it goes."""
     base = arrays["robot_base"]
@@ -202,7 +198,8 @@ def _nominal(scene: Scene, side: _Side, reach: float) -> Array:
     along = GRID * np.arange(-steps, steps + 1, dtype=float)
     out = OUTSIDE - GRID * np.arange(int(depth / GRID) + 1, dtype=float)
     places = np.stack(np.meshgrid(along, out, indexing="ij"), -1).reshape(-1, 2)
-    places = places[_free(scene, side, places)]
+    seen = np.array([a.position for a in scene.assets]).reshape(1, -1, 3)
+    places = places[_free(scene, side, places, seen)]
     if not len(places):
         return np.array([0.0, OUTSIDE])  # nothing is free: the middle is as good as any
     there = np.array([scene.assets[i].position for i in side.members]).reshape(1, -1, 3)
@@ -217,18 +214,18 @@ def _within(side: _Side, places: Array, position: Array, reach: float) -> NDArra
     return reachable(side.world(places), position, reach)
 
 
-def _free(scene: Scene, side: _Side, places: Array) -> NDArray[np.bool_]:
-    """(n,) whether a base at places (n, 2) is clear of objects, walls and what hangs above."""
+def _free(scene: Scene, side: _Side, places: Array, position: Array) -> NDArray[np.bool_]:
+    """(n,) whether a base at places (n, 2) is clear of objects at (n or 1, A, 3), of walls and of
+    what hangs above."""
     low, need = side.support.height, FOOT + ROOM
     base = side.world(places)[:, :2]
     good = np.isfinite(base[:, 0])
     base = np.where(good[:, None], base, side.middle)
-    for asset in scene.assets:
+    for i, asset in enumerate(scene.assets):
         points = asset.visual.vertices @ matrix_from_quaternion(asset.quaternion).T
-        if asset.position[2] + points[:, 2].max() <= low:
-            continue
         radius = np.linalg.norm(points[:, :2], axis=1).max()
-        good = good & (np.linalg.norm(base - asset.position[:2], axis=1) >= radius + need)
+        away = np.linalg.norm(base - position[:, i, :2], axis=1) >= radius + need
+        good = good & (away | (position[:, i, 2] + points[:, 2].max() <= low))
     for wall in scene.walls:
         normal = wall.normal[:2] / np.linalg.norm(wall.normal[:2])
         offset = base - wall.centre[:2]
@@ -257,12 +254,12 @@ class RobotBase:
         """See `draw`."""
         if not source.scene.supports:
             return {}
-        bank, own = source.union.bank, source.own
-        position = drawn["qpos"][:, bank.address[:own, None] + np.arange(3)]
-        return draw(source.union.model, source.twin, uniform, strength, position=position)
+        position = drawn["qpos"][:, source.union.bank.address[:, None] + np.arange(3)]
+        more = source.scene.assets[source.own :]
+        return draw(source.twin, uniform, strength, position=position, more=more)
 
     def distance(self, source: Source, drawn: Drawn) -> Array:
         """See `distance`."""
         if "robot_base" not in drawn:
             return np.zeros(len(drawn["qpos"]))
-        return distance(source.union.model, source.twin, drawn)
+        return distance(source.twin, drawn)
