@@ -46,7 +46,7 @@ def main(n: int, of: Path | None, turns: int = 6, steps: int = 50) -> None:
     table(
         f"run {of.name if of else 'clutter'}: {n} cousins {mine:,.0f} steps/s, "
         f"bare batch of the twin {theirs:,.0f} steps/s, "
-        f"{running.contacts().mean():.0f} contacts a cousin",
+        f"{running.ncon().mean():.0f} contacts a cousin",
         [("family over bare batch", ratio, "steps/s", 0.9, False)],
     )
 

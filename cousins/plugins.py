@@ -20,6 +20,7 @@ Group = Literal[
     "cousins.labelers",
     "cousins.engines",
     "cousins.axes",
+    "cousins.tasks",
 ]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import examples
 from cousins.bank import Family
-from cousins.engines import engine
+from cousins.engines import engine, overlap
 from cousins.engines.cpu import Cpu
 from cousins.engines.measure import measure
 from cousins.errors import EngineError, UsageError
@@ -25,6 +25,12 @@ def family() -> Family:
     return joined(drawn_from, [chunk(drawn_from, range(6))])
 
 
+def moving(running, qvel):
+    """Give all worlds that velocity."""
+    state = running.state()
+    running.restore(replace(state, qvel=np.broadcast_to(qvel, state.qvel.shape)))
+
+
 def test_cousins_start_where_they_are_stored_and_stand_still():
     running = Cpu(threads=2)(family())
     np.testing.assert_array_equal(running.qpos, family().arrays["qpos"])
@@ -32,16 +38,17 @@ def test_cousins_start_where_they_are_stored_and_stand_still():
     assert len(running) == 6
     running.step(200)
     assert np.abs(running.qpos - family().arrays["qpos"]).max() < 2e-3
-    assert (running.contacts() >= 12).all()
-    assert (running.overlap() > 0).all()
-    assert (running.overlap() < 1e-3).all()
+    assert (running.ncon() >= 12).all()
+    assert (overlap(running) > 0).all()
+    assert (overlap(running) < 1e-3).all()
     assert list(running.unstable()) == []
 
 
 def test_rows_are_the_same_alone_or_among_others_on_any_number_of_threads():
     whole, some = Cpu(threads=2)(family()), Cpu(threads=1)(family(), [4, 1])
     push = np.random.default_rng(0).normal(0, 0.5, whole.qvel.shape)
-    whole.qvel[:], some.qvel[:] = push, push[[4, 1]]
+    moving(whole, push)
+    moving(some, push[[4, 1]])
     whole.step(150)
     for _ in range(3):
         some.step(50)
@@ -51,7 +58,7 @@ def test_rows_are_the_same_alone_or_among_others_on_any_number_of_threads():
 def test_reset_puts_back_only_what_is_asked():
     running = Cpu()(family())
     start = running.qpos.copy()
-    running.qvel[:] = 1.0
+    moving(running, 1.0)
     running.step(20)
     moved = running.qpos.copy()
     running.reset([0, 3])
@@ -62,11 +69,89 @@ def test_reset_puts_back_only_what_is_asked():
     np.testing.assert_array_equal(running.qpos, start)
 
 
+def test_a_world_that_takes_another_cousin_is_as_if_it_had_run_that_one_from_the_start():
+    running, fresh = Cpu()(family(), [0, 1, 2, 0]), Cpu()(family(), [5, 1, 3, 0])
+    moving(running, 0.3)
+    running.step(30)
+    kept = running.state([1, 3])
+    running.reset([2, 0], [3, 5])
+    assert running.rows.tolist() == [5, 1, 3, 0]
+    np.testing.assert_array_equal(running.state([1, 3]).qpos, kept.qpos)
+    running.reset()
+    for each in (running, fresh):
+        moving(each, 0.2)
+        each.step(100)
+    np.testing.assert_array_equal(running.qpos, fresh.qpos)
+
+
+def test_a_state_that_is_restored_goes_on_to_the_bit():
+    running = Cpu()(family())
+    moving(running, np.random.default_rng(1).normal(0, 0.4, running.qvel.shape))
+    running.step(40)
+    kept = running.state()
+    running.step(60)
+    there = running.qpos.copy()
+    running.restore(kept)
+    running.step(60)
+    np.testing.assert_array_equal(running.qpos, there)
+    assert running.state().time == pytest.approx(100 * running.model.opt.timestep)
+
+
+def test_contacts_bear_what_stands_on_them():
+    running = Cpu()(family())
+    running.step(250)
+    found = running.contacts([1, 4])
+    assert set(found.world) == {1, 4}
+    assert np.linalg.norm(found.normal, axis=1) == pytest.approx(1)
+    body = running.model.geom_bodyid[found.geom]
+    mass = family().fields()["body_mass"]
+    for world in (1, 4):
+        for name in ("box_1", "can_1", "ball_1", "ell_1"):
+            b = running.model.body(name).id
+            mine = found.world == world
+            on = found.force[mine & (body[:, 1] == b)].sum(0)
+            on = on - found.force[mine & (body[:, 0] == b)].sum(0)
+            weight = 9.81 * mass[world, b]
+            np.testing.assert_allclose(on, [0, 0, weight], atol=0.03 * weight)
+
+
+def test_what_drives_a_world_does_so_until_it_is_changed():
+    running = Cpu()(family())
+    can = running.model.body("can_1").id
+    wrench = np.zeros((6, running.model.nbody, 6))
+    weight = 9.81 * family().fields()["body_mass"][:, can]
+    wrench[[0, 3], can, 2] = 2 * weight[[0, 3]]
+    running.drive(wrench)
+    running.step(100)
+    height = running.model.jnt_qposadr[running.model.body_jntadr[can]] + 2
+    rise = running.qpos[:, height] - family().arrays["qpos"][:, height]
+    # g t² / 2
+    assert rise[[0, 3]] == pytest.approx(9.81 * 0.2**2 / 2, rel=0.05)
+    assert np.abs(rise[[1, 2, 4, 5]]).max() < 1e-3
+    running.drive(np.zeros_like(wrench))
+    speed = running.qvel[0].max()
+    running.step(50)
+    assert running.qvel[0].max() < speed
+    with pytest.raises(ValueError, match="shape"):
+        running.drive(wrench[:2])
+
+
+def test_sensors_are_read_of_every_world():
+    sensed = family().xml.replace(
+        "</mujoco>", '<sensor><framepos objtype="xbody" objname="can_1"/></sensor></mujoco>'
+    )
+    running = Cpu()(replace(family(), xml=sensed))
+    address = running.model.jnt_qposadr[running.model.body("can_1").jntadr[0]]
+    np.testing.assert_array_equal(running.sensors(), running.qpos[:, address : address + 3])
+    assert Cpu()(family()).sensors().shape == (6, 0)
+
+
 def test_unstable_cousins_are_named_until_they_are_reset(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     running = Cpu()(family())
-    running.qvel[2] = 1e30
-    running.qpos[4, 0] = np.nan
+    lost = running.state([2, 4])
+    lost.qvel[0], lost.qpos[1, 0] = 1e30, np.nan
+    running.restore(lost, [2, 4])
     running.step(5)
     assert list(running.unstable()) == [2, 4]
     running.reset([2, 4])
@@ -83,12 +168,14 @@ def test_sleep_moves_nothing_far_and_wakes_what_is_pushed():
     went = (asleep.qpos - awake.qpos).reshape(6, -1, 7)[..., :3]
     assert np.abs(went).max() < 0.4 * 1e-3
     assert asleep.awake().max() == 0
-    assert asleep.overlap().min() > 0
-    asleep.qvel[1, 0] = 0.5
+    assert overlap(asleep).min() > 0
+    for running in (awake, asleep):
+        pushed = running.state([1])
+        pushed.qvel[0, 0] = 0.5
+        running.restore(pushed, [1])
     asleep.step(5)
     assert asleep.awake()[1] >= 0.25
     assert asleep.awake()[0] == 0
-    awake.qvel[1, 0] = 0.5
     awake.step(5)
     assert awake.awake()[1] >= 0.25
     assert awake.awake()[0] == 0
@@ -126,6 +213,10 @@ def test_an_unstable_cousin_is_told_by_its_index():
         (lambda: Cpu(threads=-1)(family()), UsageError, "-1 threads"),
         (lambda: Cpu()(family(), []), UsageError, "at least one"),
         (lambda: Cpu()(family(), [6]), UsageError, "0 to 5"),
+        (lambda: Cpu()(family()).reset([6]), UsageError, "0 to 5"),
+        (lambda: Cpu()(family()).reset([1, 1]), UsageError, "one cousin"),
+        (lambda: Cpu()(family()).reset([1], [7]), UsageError, "0 to 5"),
+        (lambda: Cpu()(family()).reset([1, 2], [3]), UsageError, "one each"),
         (lambda: Cpu()(replace(family(), xml="<mujoco>")), EngineError, "augment anew"),
         (lambda: Cpu()(replace(family(), arrays={})), EngineError, "start"),
         (lambda: Cpu()(replace(family(), bank=None)), EngineError, "augment anew"),

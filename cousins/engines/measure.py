@@ -10,6 +10,7 @@ import numpy as np
 
 from cousins.bank import Family
 from cousins.engines import Engine
+from cousins.engines import overlap as worst
 from cousins.progress import Progress, silent
 
 PIECE = 50  # steps between two looks
@@ -50,10 +51,10 @@ def measure(
             began = time.perf_counter()
             running.step(min(PIECE, steps - start))
             seconds += time.perf_counter() - began
-            contacts.append(float(running.contacts().sum()))
+            contacts.append(float(running.ncon().sum()))
             awake.append(float(running.awake().sum()))
             progress("steps", min(start + PIECE, steps), steps)
-        overlap = max(overlap, float(running.overlap().max()))
+        overlap = max(overlap, float(worst(running).max()))
         unstable += [first + family.cousins[row].index for row in running.unstable()]
         first += 1 + max(cousin.index for cousin in family.cousins)
         cousins += len(running)

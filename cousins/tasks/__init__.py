@@ -1,0 +1,177 @@
+"""Tasks: what is to be done in a scene, when it is done, and what that is worth.
+
+A task is a frozen dataclass of pure functions over arrays. `xp` is the arrays' library, numpy or
+jax.numpy, so that one text serves every engine; arrays have any leading axes, written `...`, or
+none, as under `jax.vmap`. A is the number of the twin's own objects: distractors are no task's.
+Other packages bring further ones by the entry point group `cousins.tasks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from cousins import plugins
+from cousins.errors import PackError, UsageError
+from cousins.pack import Pack
+from cousins.types import Array
+
+BUILT_IN = {"hold": "cousins.tasks.hold:Hold"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a task knows before it begins: the twin's A objects.
+
+    names; position (A, 3) and quaternion (A, 4) in the twin; size (A, 3), of their bounding boxes,
+    m; mass (A,): the twin's, kg, which a cousin's is not. timestep: of the models, s.
+    """
+
+    names: tuple[str, ...]
+    position: Array
+    quaternion: Array
+    size: Array
+    mass: Array
+    timestep: float
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a family's union model keeps the A objects: body (A,), qpos (A, 7) and qvel (A, 6)."""
+
+    body: NDArray[np.int64]
+    qpos: NDArray[np.int64]
+    qvel: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Now:
+    """A moment of some worlds. time (...), s since the episode began; start (..., A, 7): where the
+    objects were then; pose (..., A, 7): position, m, and quaternion; velocity (..., A, 6): linear,
+    m/s, in the world's frame, and angular, rad/s, in the object's own, as MuJoCo's qvel has it."""
+
+    time: Any
+    start: Any
+    pose: Any
+    velocity: Any
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """reward (...); ended (...): it cannot be done any more, which is no matter of time; success
+    (...): it is done, at this moment."""
+
+    reward: Any
+    ended: Any
+    success: Any
+
+
+Memory = Mapping[str, Any]  # what an episode drew when it began; arrays with the leading axes
+
+
+class Task(Protocol):
+    """One task. control: s that each action acts; limit: s, after which an episode is cut off."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def instruction(self) -> str:
+        """What is to be done, in words."""
+        ...
+
+    @property
+    def control(self) -> float: ...
+
+    @property
+    def limit(self) -> float: ...
+
+    def numbers(self, layout: Layout) -> int:
+        """How many uniform numbers in 0..1 an episode is drawn from."""
+        ...
+
+    def actions(self, layout: Layout) -> int:
+        """How many numbers an action has, each in -1..1."""
+        ...
+
+    def observations(self, layout: Layout) -> tuple[str, ...]:
+        """A name for each number of an observation."""
+        ...
+
+    def begin(self, xp: Any, layout: Layout, uniform: Any) -> Memory:
+        """What an episode remembers, from uniform (..., numbers)."""
+        ...
+
+    def wrench(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Any:
+        """(..., A, 6) forces, N, and torques, N m, in the world's frame, on the objects' centres
+        of mass until the next action. action (..., actions)."""
+        ...
+
+    def observe(self, xp: Any, layout: Layout, memory: Memory, now: Now) -> Any:
+        """(..., D) as `observations` names it."""
+        ...
+
+    def judge(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Verdict:
+        """Of the moment that an action led to."""
+        ...
+
+
+def task(name: str, **settings: Any) -> Task:
+    """The task of this name, with its settings. Raises UsageError for a name or a setting that is
+    not known, and lists those that are."""
+    found = {**plugins.load("cousins.tasks"), **dict.fromkeys(BUILT_IN)}
+    if name not in found:
+        raise UsageError(f"no task {name!r}; tasks: {', '.join(sorted(found))}")
+    kind = found[name]
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(":")
+        kind = getattr(import_module(module), attribute)
+    known = getattr(kind, "__dataclass_fields__", {})
+    for setting in settings:
+        if setting not in known:
+            raise UsageError(
+                f"task {name} has no setting {setting!r}; settings: {', '.join(known) or 'none'}"
+            )
+    return kind(**settings)
+
+
+def layout(pack: Pack, model: mujoco.MjModel) -> Layout:
+    """What a task knows of a pack. model: any of its families', for the time step.
+
+    Raises PackError for a pack without objects or without a scale, in which nothing has a mass.
+    """
+    told = pack.objects
+    if not told:
+        raise PackError(f"{pack.path}: holds no object, so there is nothing to do in it")
+    if any(entry.mass is None for entry in told):
+        raise PackError(f"{pack.path}: has no scale, so nothing in it has a mass: scan it with one")
+    return Layout(
+        names=tuple(entry.name for entry in told),
+        position=np.array([entry.position for entry in told], float),
+        quaternion=np.array([entry.quaternion for entry in told], float),
+        size=np.array([entry.size for entry in told], float),
+        mass=np.array([entry.mass.mode for entry in told if entry.mass is not None], float),
+        timestep=float(model.opt.timestep),
+    )
+
+
+def places(names: tuple[str, ...], model: mujoco.MjModel) -> Places:
+    """Where a model keeps objects. Raises PackError for one that is no free body of it."""
+    body = np.array([mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, name) for name in names])
+    joint = np.where(body >= 0, model.body_jntadr[body], -1)
+    free = (joint >= 0) & (model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE)
+    if not free.all():
+        raise PackError(
+            f"a family's model has no object {names[int(np.argmin(free))]}: augment anew"
+        )
+    return Places(
+        body,
+        model.jnt_qposadr[joint][:, None] + np.arange(7),
+        model.jnt_dofadr[joint][:, None] + np.arange(6),
+    )
