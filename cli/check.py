@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from .console import Json, emit
+from .console import Json, emit, progress
+
+if TYPE_CHECKING:
+    from cousins.parity import Parity
 
 
 def check(
@@ -16,6 +20,10 @@ def check(
     cousins: Annotated[
         int, typer.Option(min=0, help="Step this many cousins of each family anew; 0 steps none.")
     ] = 32,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="Hold this engine to MuJoCo itself, one cousin at a time, as well."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Which cousins are drawn for that.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -27,7 +35,40 @@ def check(
     stepped = 0
     if not problems and cousins:
         stepped, problems = certificates(pack, cousins, seed)
-    result = {"ok": not problems, "problems": problems, "cousins": stepped}
+    result: dict[str, Any] = {"ok": not problems, "problems": problems, "cousins": stepped}
     good = f"{pack}: keeps the contract; {stepped} cousins stepped, all stand still"
-    emit(result, as_json, escape("\n".join(problems) or good))
-    raise typer.Exit(1 if problems else 0)
+    lines = problems or [good]
+    if engine and not problems and cousins:
+        found = _held(pack, engine, cousins, seed, as_json)
+        result |= {"ok": found.good, "parity": asdict(found)}
+        lines = [good, *_text(engine, found)]
+    emit(result, as_json, escape("\n".join(lines)))
+    raise typer.Exit(0 if result["ok"] else 1)
+
+
+def _held(pack: Path, engine: str, cousins: int, seed: int, as_json: bool) -> Parity:
+    from cousins.engines import engine as engine_of
+    from cousins.parity import parity
+
+    with progress(as_json) as report:
+        return parity(pack, engine_of(engine), cousins, seed, report)
+
+
+def _text(engine: str, found: Parity) -> list[str]:
+    from cousins.parity import MEDIAN, REST
+
+    moved, turned, rest = (
+        f"{scale * a:.2g} {unit} (worst {scale * b:.2g})"
+        for scale, unit, (a, b) in (
+            (1000, "mm", found.moved), (180 / 3.14159265, "degrees", found.turned),
+            (1000, "mm", found.rest),
+        )
+    )  # fmt: skip
+    verdict = "agrees with" if found.good else f"is farther than {1000 * MEDIAN:g} mm from"
+    return [
+        f"{engine} {verdict} MuJoCo over {found.cousins} cousins, each set going by a push:",
+        f"  after {found.steps} steps apart by {moved}, {turned}; {found.identical:.0%} to the bit",
+        f"  the object that is farthest, by {1000 * found.by_object:.2g} mm at the median",
+        f"  at rest, {REST} steps later, apart by {rest}",
+        f"  contacts of a cousin: {found.contacts[1]:.1f}, in MuJoCo {found.contacts[0]:.1f}",
+    ]
