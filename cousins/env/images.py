@@ -1,4 +1,4 @@
-"""What cameras see of worlds: one renderer a family, its model rewritten for one world at a time."""
+"""What cameras see of worlds: one renderer a family, whose model is one world after another."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ FRAME = (480, 360)  # of what `render` gives
 
 @dataclass(frozen=True)
 class Request:
-    """An environment before it is loaded. images: what is seen beside the state, None if nothing;
-    state: whether that is seen; frame: width and height of what `render` gives."""
+    """An environment before it is loaded. state: whether the state is seen; images: what is seen
+    beside it, None if nothing."""
 
     pack: Pack
     task: Task
@@ -46,7 +46,9 @@ class Request:
 
     def observation(self, seen: Seen) -> spaces.Space:
         """The space of one world's observation, from what `Episodes.seen` holds."""
-        each = {name: _box(name, value) for name, value in self.told(seen).items()}
+        each: dict[str, spaces.Space[Any]] = {
+            name: _box(name, value) for name, value in self.told(seen).items()
+        }
         return spaces.Dict(each) if self.images is not None else each["state"]
 
     def told(self, seen: Seen) -> Seen:
@@ -101,10 +103,13 @@ def request(
         raise UsageError(f"{told}; there are: {', '.join(known)}")
     seen = tuple(kind for kind in KINDS if kind in kinds)
     views = (cameras,) if isinstance(cameras, str) else tuple(cameras)
-    return Request(
-        pack=opened, task=found[0], engine=found[1], pool=pool(opened, cousins),
-        state="state" in kinds, images=Images(seen, views, tuple(size), noise) if seen else None,
-    )  # fmt: skip
+    try:
+        width, height = (int(side) for side in size)
+    except (TypeError, ValueError):
+        raise UsageError(f"size: give width and height in pixels, not {size!r:.60}") from None
+    images = Images(seen, views, (width, height), noise) if seen else None
+    among = pool(opened, cousins)
+    return Request(opened, found[0], found[1], among, "state" in kinds, images)
 
 
 def _settings(value: Any) -> Sequence[str]:

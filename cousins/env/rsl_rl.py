@@ -8,8 +8,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from cousins.env.vector import CousinsVectorEnv, Observation
-from cousins.errors import UsageError
-from cousins.native import require
+from cousins.errors import MissingDependencyError, UsageError
 
 
 class RslRlEnv:
@@ -26,8 +25,14 @@ class RslRlEnv:
         MissingDependencyError without torch or tensordict."""
         if env.autoreset_mode is not AutoresetMode.SAME_STEP:
             raise UsageError('rsl_rl wants worlds made with autoreset_mode="SameStep"')
-        self._torch = require("torch", "rsl-rl")
-        self._tensors = require("tensordict", "rsl-rl")
+        try:
+            import tensordict  # pyright: ignore[reportMissingImports]
+            import torch  # pyright: ignore[reportMissingImports]
+        except ImportError as error:
+            raise MissingDependencyError(
+                f'rsl_rl does not import ({error}): pip install "cousins[rsl-rl]"'
+            ) from None
+        self._torch, self._tensors = torch, tensordict
         self.env, self.device = env, device
         self.num_envs = env.num_envs
         self.num_actions = int(np.prod(env.single_action_space.shape or ()))
