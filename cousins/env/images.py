@@ -75,7 +75,7 @@ class Pictures:
         """In worlds (k,) an episode begins, with cousins (k,), places in the pool."""
         for part in self.worlds.parts:
             mine = part.holds(ids)
-            fields = part.running.family.fields(self.worlds.pool.row[cousins[mine]].tolist())
+            fields = part.running.family.fields(self.worlds.row[cousins[mine]].tolist())
             for i, at in enumerate(np.flatnonzero(mine).tolist()):
                 self._fields[ids[at]] = {name: value[i] for name, value in fields.items()}
                 if self.images.noise:
@@ -107,10 +107,9 @@ class Pictures:
                 (out[kind][c] if each else out[kind])[...] = value
 
     def _spoil(self, part: Part, world: int, seen: dict[str, NDArray[Any]]) -> None:
-        told = part.running.family.arrays.get("camera_noise")
-        if told is None:  # cousins from before cameras varied
+        if part.noise is None:  # cousins from before cameras varied
             return
-        noise = told[part.running.rows[world - part.first]]
+        noise = part.noise[part.running.rows[world - part.first]]
         spoilt = noisy(seen.get("rgb"), seen.get("depth"), noise, self._rng[world])
         for kind, value in zip(("rgb", "depth"), spoilt, strict=True):
             if value is not None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cousins.bank import EXTRAS, Family
 from cousins.engines import Engine, Running
 from cousins.errors import PackError, UsageError
 from cousins.index import index
@@ -18,6 +19,8 @@ from cousins.types import Array
 Ids = NDArray[np.int64]
 # Which cousins: pack numbers, or the nearest and the farthest distance, as floats; None means all.
 Chosen = int | Sequence[int] | NDArray[np.integer] | tuple[float, float] | None
+# Bytes that a family's fields may take to be made once for all; as many cousins more than 30,000.
+TABLE = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -86,17 +89,31 @@ def shares(counts: NDArray[np.integer], n: int) -> NDArray[np.int64]:
     return out
 
 
+def among(family: Family, rows: NDArray[np.int64]) -> Family:
+    """Only these cousins of a family, in this order. Where there is room for that, what MuJoCo
+    wants of them is made here, and not at each reset, where it would take as long as the rest."""
+    cousins = tuple(family.cousins[row] for row in rows)
+    if sum(value.nbytes for value in family.fields(rows[:1]).values()) * len(rows) > TABLE:
+        arrays = {name: value[rows] for name, value in family.arrays.items()}
+        return replace(family, arrays=arrays, cousins=cousins)
+    fields = family.fields(rows.tolist())
+    kept = {name: value for name, value in fields.items() if name not in EXTRAS}
+    return replace(family, arrays=kept, cousins=cousins, bank=None)
+
+
 @dataclass(frozen=True)
 class Part:
     """The worlds of one family. family: its number in the pack; first: its first world, the others
-    follow; choices: places in the pool of the cousins that they may run; wrench (k, nbody, 6): what
-    is pushed at its bodies."""
+    follow; running: holds the m cousins that may be run; choices (m,): their places in the pool;
+    noise (m, 3): of their cameras, None where the pack does not tell; wrench (k, nbody, 6): what is
+    pushed at its bodies."""
 
     family: int
     first: int
     running: Running
     places: Places
     choices: NDArray[np.int64]
+    noise: NDArray[np.floating] | None
     wrench: Array
 
     @property
@@ -122,6 +139,7 @@ class Worlds:
         if n < 1:
             raise UsageError(f"{n} worlds: ask for 1 or more")
         self.pool = chosen
+        self.row = np.zeros(len(chosen), np.int64)  # of each cousin of the pool, in its engine
         families, counts = np.unique(chosen.family, return_counts=True)
         self.cousin, parts, told = np.zeros(n, np.int64), [], None
         first = 0
@@ -129,13 +147,18 @@ class Worlds:
             if not many:
                 continue
             choices = np.flatnonzero(chosen.family == k)
-            running = engine(load_family(pack, k), np.repeat(chosen.row[choices[:1]], many))
-            model = running.model
+            rows = chosen.row[choices]
+            self.row[choices] = np.arange(len(rows))
+            family = load_family(pack, k)
+            running = engine(among(family, rows), np.zeros(many, np.int64))
+            model, noise = running.model, family.arrays.get("camera_noise")
             told = told or layout(pack, model)
             if model.opt.timestep != told.timestep:
                 raise PackError(f"{pack.path}: families/{k} has another time step: augment anew")
             wrench = np.zeros((many, model.nbody, 6))
-            parts.append(Part(k, first, running, places(told.names, model), choices, wrench))
+            where = places(told.names, model)
+            seen = None if noise is None else noise[rows]
+            parts.append(Part(k, first, running, where, choices, seen, wrench))
             self.cousin[first : first + many] = choices[0]
             first += many
         assert told is not None
@@ -165,7 +188,7 @@ class Worlds:
             mine = part.holds(ids)
             if not mine.any():
                 continue
-            local, rows = ids[mine] - part.first, self.pool.row[cousins[mine]]
+            local, rows = ids[mine] - part.first, self.row[cousins[mine]]
             same = (rows == part.running.rows[local]).all()
             part.running.reset(local, None if same else rows)
         self.cousin[ids] = cousins
