@@ -28,7 +28,7 @@ CAMERA = "overview"
 TILE = (320, 240)
 # A shadow map of 4096 takes software rendering twice the time, which one picture can afford; the
 # samples smooth edges for little.
-SHADOW, _FINE, _SAMPLES = 1024, 4096, 4
+SHADOW, _FINE, SAMPLES = 1024, 4096, 4
 _GAP, _STRIP = 4, 22
 
 
@@ -184,8 +184,8 @@ class Painter:
             seen, kind = np.moveaxis(self._paint(data, camera), -1, 0)
         finally:
             self._made.disable_segmentation_rendering()
-        geom = np.where(kind == mujoco.mjtObj.mjOBJ_GEOM, seen, 0)
-        return np.where(kind == mujoco.mjtObj.mjOBJ_GEOM, self.model.geom_bodyid[geom], -1)
+        geom = kind == int(mujoco.mjtObj.mjOBJ_GEOM)
+        return np.where(geom, self.model.geom_bodyid[np.where(geom, seen, 0)], -1)
 
     def _paint(self, data: mujoco.MjData, camera: str) -> NDArray[Any]:
         known_camera(self.model, camera)
@@ -195,16 +195,16 @@ class Painter:
 
 @contextmanager
 def painter(
-    model: mujoco.MjModel, size: tuple[int, int], shadow: int = SHADOW
+    model: mujoco.MjModel, size: tuple[int, int], shadow: int = SHADOW, samples: int = SAMPLES
 ) -> Iterator[Painter]:
-    """What paints a model, until the end of the block. size: width, height in pixels; shadow: of
-    its shadow map. Raises UsageError for a size that is not to be had, and MissingDependencyError
-    without OpenGL."""
+    """What paints a model, until the end of the block. size: width, height in pixels; shadow: the
+    side of its shadow map; samples: of which a pixel is the mean. Raises UsageError for a size that
+    is not to be had, and MissingDependencyError without OpenGL."""
     width, height = size
     if not (8 <= width <= 4096 and 8 <= height <= 4096):
         raise UsageError(f"a picture of {width}x{height} pixels: each side may have 8 to 4096")
     vis = model.vis
-    vis.quality.shadowsize, vis.quality.offsamples = shadow, _SAMPLES
+    vis.quality.shadowsize, vis.quality.offsamples = shadow, samples
     vis.global_.offwidth, vis.global_.offheight = width, height
     with renderer(model, height, width) as made:
         yield Painter(model, made)

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from cousins.env.worlds import Ids, Part, Worlds
 from cousins.errors import UsageError
 from cousins.pack import Pack
-from cousins.picture import Painter, known_camera, painter, union_model, write_cousin
+from cousins.picture import (
+    CAMERA,
+    SAMPLES,
+    Painter,
+    known_camera,
+    painter,
+    union_model,
+    write_cousin,
+)
 from cousins.variation.camera import noisy
 
 KINDS = ("rgb", "depth", "segmentation")
@@ -23,12 +31,18 @@ KINDS = ("rgb", "depth", "segmentation")
 @dataclass(frozen=True)
 class Images:
     """What is to be seen. kinds: of `KINDS`; cameras: names; size: width, height in pixels; noise:
-    as each cousin's own camera sees it, not as it is."""
+    as each cousin's own camera sees it, not as it is; samples: of which a pixel is the mean, where
+    four take twice the time of one."""
 
     kinds: tuple[str, ...]
     cameras: tuple[str, ...]
     size: tuple[int, int]
     noise: bool = False
+    samples: int = 0
+
+
+# What `render` gives.
+FRAMES = Images(("rgb",), (CAMERA,), (480, 360), samples=SAMPLES)
 
 
 class Pictures:
@@ -117,10 +131,10 @@ class Pictures:
 
     def _studio(self, part: Part) -> _Studio:
         if part.family not in self._studios:
-            model = union_model(self._pack, part.family, part.running.family)
+            images, model = self.images, union_model(self._pack, part.family, part.running.family)
             # A shadow as fine as the picture; a finer one takes most of the time.
-            shadow = 1 << int(np.ceil(np.log2(2 * max(self.images.size))))
-            paint = self._open.enter_context(painter(model, self.images.size, shadow))
+            shadow = 1 << int(np.ceil(np.log2(2 * max(images.size))))
+            paint = self._open.enter_context(painter(model, images.size, shadow, images.samples))
             owner = np.zeros(model.nbody + 1, np.min_scalar_type(len(part.places.body)))
             owner[part.places.body] = 1 + np.arange(len(part.places.body))
             self._studios[part.family] = _Studio(model, mujoco.MjData(model), paint, owner)

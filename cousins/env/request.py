@@ -23,8 +23,6 @@ from cousins.picture import CAMERA
 from cousins.tasks import Task
 from cousins.tasks import task as task_named
 
-FRAME = (480, 360)  # of what `render` gives
-
 
 @dataclass(frozen=True)
 class Request:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from cousins.engines import Engine
 from cousins.env.episodes import Episodes, draw
-from cousins.env.images import Images, Pictures
-from cousins.env.request import FRAME, request
+from cousins.env.images import FRAMES, Pictures
+from cousins.env.request import request
 from cousins.env.vector import Observation, check_render
 from cousins.env.worlds import Chosen
 from cousins.errors import UsageError
@@ -95,8 +95,7 @@ class CousinEnv(Env[Observation, Array]):
         if not self.episodes.begun.all():
             raise UsageError("nothing to render yet: call reset first")
         if self._family not in self._frames:
-            images = Images(("rgb",), (CAMERA,), FRAME)
-            self._frames[self._family] = Pictures(self.request.pack, worlds, images)
+            self._frames[self._family] = Pictures(self.request.pack, worlds, FRAMES)
         frames = self._frames[self._family]
         frames.begin(zero, worlds.cousin, [0])
         return frames(zero)["rgb"][0]

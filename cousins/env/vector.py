@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from cousins.engines import Engine
 from cousins.env.episodes import Draw, Episodes, Seen, draw
-from cousins.env.images import Images, Pictures
-from cousins.env.request import FRAME, request
+from cousins.env.images import FRAMES, Pictures
+from cousins.env.request import request
 from cousins.env.worlds import Chosen, Ids
 from cousins.errors import UsageError
 from cousins.pack import Pack
@@ -134,7 +134,7 @@ class CousinsVectorEnv(VectorEnv[Observation, Array, NDArray[Any]]):
             return None
         worlds, every = self.episodes.worlds, np.arange(self.num_envs)
         if self._frames is None:
-            self._frames = Pictures(self.request.pack, worlds, Images(("rgb",), (CAMERA,), FRAME))
+            self._frames = Pictures(self.request.pack, worlds, FRAMES)
         self._frames.begin(every, worlds.cousin, [0] * self.num_envs)
         return tuple(self._frames(every)["rgb"])
 

@@ -93,7 +93,7 @@ def among(family: Family, rows: NDArray[np.int64]) -> Family:
     """Only these cousins of a family, in this order. Where there is room for that, what MuJoCo
     wants of them is made here, and not at each reset, where it would take as long as the rest."""
     cousins = tuple(family.cousins[row] for row in rows)
-    if sum(value.nbytes for value in family.fields(rows[:1]).values()) * len(rows) > TABLE:
+    if sum(value.nbytes for value in family.fields(rows[:1].tolist()).values()) * len(rows) > TABLE:
         arrays = {name: value[rows] for name, value in family.arrays.items()}
         return replace(family, arrays=arrays, cousins=cousins)
     fields = family.fields(rows.tolist())
