@@ -297,6 +297,13 @@ def test_families_share_worlds_in_proportion(counts, n):
     assert (np.abs(got - quota) <= 1 + len(counts) - few).all()
 
 
+def test_families_too_large_to_be_made_at_once_do_the_same(pack, monkeypatch):
+    some = {"cousins": [1, 2, 4, 7, 9]}
+    made = played(make_vec(pack, SHORT, 4, **some), 35, seed=3)
+    monkeypatch.setattr("cousins.env.worlds.TABLE", 0)
+    same(made, played(make_vec(pack, SHORT, 4, **some), 35, seed=3))
+
+
 @pytest.mark.parametrize("noise", [False, True])
 def test_cameras_see_each_cousin(pack, opengl, noise):
     kinds = ("state", "rgb", "depth", "segmentation")
@@ -400,6 +407,8 @@ def test_rsl_rl_learns_in_them(pack):
     assert done.tolist() == [0, 0, 0, 1]
     assert extras["time_outs"].tolist() == [False, False, False, True]
     assert env.episode_length_buf.tolist() == [1, 11, 21, 0]
+    assert {name: len(each) for name, each in extras["log"].items()} == {
+        "/success": 1, "/unstable": 1}  # fmt: skip
     runners = pytest.importorskip("rsl_rl.runners", reason='pip install "cousins[rsl-rl]"')
     network = {"class_name": "MLPModel", "hidden_dims": [8], "activation": "elu"}
     spread = {"class_name": "GaussianDistribution", "init_std": 1.0}

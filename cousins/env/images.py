@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -67,6 +68,8 @@ class Pictures:
                 known_camera(part.running.model, camera)
         self.worlds, self.images = worlds, images
         self._pack, self._open = pack, ExitStack()
+        # Not left to the garbage collector, which may run after the GL library is unloaded.
+        weakref.finalize(self, self._open.close)
         self._studios: dict[int, _Studio] = {}
         self._fields: list[Mapping[str, NDArray[Any]]] = [{} for _ in range(len(worlds))]
         self._rng = [np.random.default_rng(0)] * len(worlds)

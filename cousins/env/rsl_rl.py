@@ -16,8 +16,8 @@ class RslRlEnv:
     step, as `OnPolicyRunner(RslRlEnv(env), train_cfg)` takes it.
 
     Observations are a TensorDict: "policy" is the state, pictures keep their names. extras tell of
-    "time_outs", and under "log" the share of worlds that went unstable and, of the episodes that
-    ended, the share that ended in success.
+    "time_outs", and under "log", of each episode that ended, whether in success and whether its
+    world went unstable, of which rsl_rl writes the mean.
     """
 
     def __init__(self, env: CousinsVectorEnv, device: str = "cpu", seed: int | None = None) -> None:
@@ -70,9 +70,8 @@ class RslRlEnv:
         self._seen, reward, terminated, truncated, info = self.env.step(acted)
         done = terminated | truncated
         ended = info.get("final_info", info)
-        log = {"/unstable": float((ended["unstable"] & done).mean())}
-        if done.any():
-            log["/success"] = float(ended["success"][done].mean())
+        log = {f"/{name}": self._tensor(ended[name][done].astype(np.float32))
+               for name in ("success", "unstable")}  # fmt: skip
         return (
             self._told(self._seen),
             self._tensor(reward.astype(np.float32)),

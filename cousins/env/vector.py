@@ -59,6 +59,7 @@ class CousinsVectorEnv(VectorEnv[Observation, Array, NDArray[Any]]):
         **settings: Any,
     ) -> None:
         """See `cousins.env.make_vec`."""
+        self.closed = True  # until there is what could be closed
         check_render(render_mode)
         try:
             self.autoreset_mode = AutoresetMode(autoreset_mode)
@@ -80,6 +81,7 @@ class CousinsVectorEnv(VectorEnv[Observation, Array, NDArray[Any]]):
         self._streams: list[np.random.Generator] = []
         self._seeds: list[int] = []
         self._seed(_seeds(seed, num_envs))
+        self.closed = False
 
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
