@@ -51,7 +51,8 @@ class CousinEnv(Env[Observation, Array]):
         self._loaded: dict[int, Episodes] = {}
         self._frames: dict[int, Pictures] = {}
         self._family = int(asked.pool.family[0])
-        self.metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / self.task.control)}
+        rate = max(round(1 / self.task.control), 1)
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": rate}
         self.action_space: spaces.Box = asked.action(self.episodes)
         self.observation_space: Space[Any] = asked.observation(self.episodes.seen)
 

@@ -71,7 +71,7 @@ class CousinsVectorEnv(VectorEnv[Observation, Array, NDArray[Any]]):
         self.episodes: Episodes = asked.load(asked.pool, num_envs)
         self.task = asked.task
         self.metadata = {"render_modes": ["rgb_array"], "autoreset_mode": self.autoreset_mode,
-                         "render_fps": round(1 / self.task.control)}  # fmt: skip
+                         "render_fps": max(round(1 / self.task.control), 1)}  # fmt: skip
         self.single_action_space = asked.action(self.episodes)
         self.single_observation_space: Space[Any] = asked.observation(self.episodes.seen)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -90,8 +90,9 @@ class CousinsVectorEnv(VectorEnv[Observation, Array, NDArray[Any]]):
 
         seed: of world 0, the others count on; or one each, None where a stream is to go on.
         """
-        self._seed(_seeds(seed, self.num_envs))
         mask = self._mask(options)
+        seeds = _seeds(seed, self.num_envs)
+        self._seed([s if mine else None for s, mine in zip(seeds, mask.tolist(), strict=True)])
         self._over[mask] = False
         self._begin(np.flatnonzero(mask))
         self.episodes.observe(np.flatnonzero(mask))
