@@ -42,15 +42,14 @@ def load(sims: Batch, arrays: Mapping[str, NDArray[Any]], ids: NDArray[Any] | No
         if name != "qpos":
             sims.expand(name)[to] = value
     sims.expand("qpos0")[to] = qpos
-    position, quaternion = sims.expand("body_pos"), sims.expand("body_quat")
     free = np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_FREE)
-    for joint in free:
-        body, start = model.jnt_bodyid[joint], model.jnt_qposadr[joint]
-        position[to, body] = qpos[:, start : start + 3]
-        quaternion[to, body] = qpos[:, start + 3 : start + 7]
+    every, body = np.arange(sims.nsim)[to][:, None], model.jnt_bodyid[free]
+    pose = qpos[:, model.jnt_qposadr[free][:, None] + np.arange(7)]
+    sims.expand("body_pos")[every, body] = pose[..., :3]
+    sims.expand("body_quat")[every, body] = pose[..., 3:]
     sims.set_const(ids)
     # After set_const, which would put the union model's values back.
-    _bounds_of_meshes(sims, free, to)
+    _bounds_of_meshes(sims, free, every)
 
 
 @contextmanager
@@ -81,17 +80,22 @@ def advance(sims: Batch, steps: int, piece: int = 50) -> NDArray[np.bool_]:
     return failed
 
 
-def _bounds_of_meshes(sims: Batch, free: NDArray[np.int64], to: slice | NDArray[Any]) -> None:
+def _bounds_of_meshes(sims: Batch, free: NDArray[np.int64], every: NDArray[np.int64]) -> None:
     """Write what only the compiler derives from a mesh: its bounding sphere, and from that the
-    length by which a free body's rotation is measured when it is put to sleep."""
+    length by which a free body's rotation is measured when it is put to sleep. every (k, 1): the
+    simulations."""
     model = sims.model
     radius, size, position = (sims.expand(f"geom_{f}") for f in ("rbound", "size", "pos"))
     meshes = np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_MESH)
-    every = np.arange(sims.nsim)[to][:, None]
     radius[every, meshes] = np.linalg.norm(size[every, meshes], axis=-1)
-    length, centre = sims.expand("dof_length"), sims.expand("body_ipos")
-    for joint in free:
-        body, dof = model.jnt_bodyid[joint], model.jnt_dofadr[joint]
-        geoms = model.body_geomadr[body] + np.arange(model.body_geomnum[body])
-        offset = np.linalg.norm(position[every, geoms] - centre[every, body], axis=-1)
-        length[to, dof + 3 : dof + 6] = (offset + radius[every, geoms]).max(1)[:, None]
+    if not len(free):
+        return
+    body = model.jnt_bodyid[free]
+    many = model.body_geomnum[body]
+    first = np.cumsum(many) - many  # of each body's geoms among these
+    geom = np.arange(many.sum()) + np.repeat(model.body_geomadr[body] - first, many)
+    offset = position[every, geom] - sims.expand("body_ipos")[every, np.repeat(body, many)]
+    reach = np.linalg.norm(offset, axis=-1) + radius[every, geom]
+    rotation = model.jnt_dofadr[free][:, None] + np.arange(3, 6)
+    farthest = np.maximum.reduceat(reach, first, axis=1)
+    sims.expand("dof_length")[every, rotation.ravel()] = np.repeat(farthest, 3, axis=1)

@@ -28,24 +28,30 @@ CAMERA = "overview"
 TILE = (320, 240)
 # A shadow map of 4096 takes software rendering twice the time, which one picture can afford; the
 # samples smooth edges for little.
-_SHADOW, _FINE, _SAMPLES = 1024, 4096, 4
+SHADOW, _FINE, SAMPLES = 1024, 4096, 4
 _GAP, _STRIP = 4, 22
+
+
+def write_cousin(model: mujoco.MjModel, fields: Mapping[str, NDArray[Any]]) -> None:
+    """Write one cousin's fields, a row of `Family.fields`, into `model`, without a compile.
+
+    Every cousin sets the same fields, so that the model can be used for one after another. What
+    MuJoCo derives from them stays what it is: nothing of it is seen. Raises PackError for a mesh
+    that the model does not hold.
+    """
+    if meshless(model, fields):
+        raise PackError("a cousin's mesh is none of its model's: augment anew")
+    for name, value in fields.items():
+        if name != "qpos" and name not in EXTRAS:
+            getattr(model, name)[:] = value
 
 
 def set_cousin(
     model: mujoco.MjModel, data: mujoco.MjData, arrays: Mapping[str, NDArray[Any]], row: int
 ) -> None:
-    """Make `model` the cousin of that row, at rest where it starts, without a compile.
-
-    Every row sets the same fields, so that the model can be used for one cousin after another.
-    Raises PackError for a mesh that the model does not hold.
-    """
-    if meshless(model, {name: values[row] for name, values in arrays.items()}):
-        raise PackError("a cousin's mesh is none of its model's: augment anew")
+    """Make `model` the cousin of that row, at rest where it starts. Raises as `write_cousin`."""
+    write_cousin(model, {name: values[row] for name, values in arrays.items()})
     qpos = arrays["qpos"][row]
-    for name, values in arrays.items():
-        if name != "qpos" and name not in EXTRAS:
-            getattr(model, name)[:] = values[row]
     model.qpos0[:] = qpos
     for joint in np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_FREE):
         body, start = model.jnt_bodyid[joint], model.jnt_qposadr[joint]
@@ -63,7 +69,7 @@ def cousin_model(pack: Pack, number: int) -> tuple[mujoco.MjModel, mujoco.MjData
     """
     k, row = locate(pack, number)
     family = load_family(pack, k)
-    model = _union(pack, k, family)
+    model = union_model(pack, k, family)
     data = mujoco.MjData(model)
     set_cousin(model, data, family.fields([row]), 0)
     return model, data
@@ -77,7 +83,8 @@ def twin_model(pack: Pack) -> tuple[mujoco.MjModel, mujoco.MjData]:
     return model, data
 
 
-def _union(pack: Pack, k: int, family: Family) -> mujoco.MjModel:
+def union_model(pack: Pack, k: int, family: Family) -> mujoco.MjModel:
+    """Family k's union model, with all that is seen of it. Raises PackError for a bad family."""
     where = f"{pack.path}: families/{k}/model.xml"
     model = compile_safe(where, family.xml, family.files)
     if "qpos" not in family.arrays:
@@ -121,8 +128,8 @@ def _noised(image: Image, family: Family, row: int, number: int) -> Image:
 
 def render(model: mujoco.MjModel, data: mujoco.MjData, camera: str, size: tuple[int, int]) -> Image:
     """(h, w, 3) RGB of one model. Raises UsageError for a camera that it does not have."""
-    with _painter(model, size, _FINE) as paint:
-        return paint(data, camera)
+    with painter(model, size, _FINE) as paint:
+        return paint.rgb(data, camera)
 
 
 def view_from(
@@ -149,25 +156,62 @@ def view_from(
         mujoco.mj_forward(model, data)
 
 
+class Painter:
+    """Pictures of a model that `painter` gives and closes. The data is to be up to date: after
+    `mj_forward`, or the three calls of it that move what is seen."""
+
+    def __init__(self, model: mujoco.MjModel, made: mujoco.Renderer) -> None:
+        self.model, self._made = model, made
+
+    def rgb(self, data: mujoco.MjData, camera: str) -> Image:
+        """(h, w, 3). Raises UsageError for a camera that the model does not have."""
+        return self._paint(data, camera)
+
+    def depth(self, data: mujoco.MjData, camera: str) -> NDArray[np.float32]:
+        """(h, w), m along the camera's axis; 0 where there is nothing. Raises as `rgb`."""
+        self._made.enable_depth_rendering()
+        try:
+            depth = self._paint(data, camera)
+        finally:
+            self._made.disable_depth_rendering()
+        far = self.model.vis.map.zfar * self.model.stat.extent
+        return np.where(depth < 0.99 * far, depth, 0).astype(np.float32)
+
+    def bodies(self, data: mujoco.MjData, camera: str) -> NDArray[np.int32]:
+        """(h, w) ids of the bodies that are seen, -1 where there is none. Raises as `rgb`."""
+        self._made.enable_segmentation_rendering()
+        try:
+            seen, kind = np.moveaxis(self._paint(data, camera), -1, 0)
+        finally:
+            self._made.disable_segmentation_rendering()
+        geom = kind == int(mujoco.mjtObj.mjOBJ_GEOM)
+        return np.where(geom, self.model.geom_bodyid[np.where(geom, seen, 0)], -1)
+
+    def _paint(self, data: mujoco.MjData, camera: str) -> NDArray[Any]:
+        known_camera(self.model, camera)
+        self._made.update_scene(data, camera=camera)
+        return self._made.render()
+
+
 @contextmanager
-def _painter(model: mujoco.MjModel, size: tuple[int, int], shadow: int = _SHADOW) -> Iterator[Any]:
+def painter(
+    model: mujoco.MjModel, size: tuple[int, int], shadow: int = SHADOW, samples: int = SAMPLES
+) -> Iterator[Painter]:
+    """What paints a model, until the end of the block. size: width, height in pixels; shadow: the
+    side of its shadow map; samples: of which a pixel is the mean. Raises UsageError for a size that
+    is not to be had, and MissingDependencyError without OpenGL."""
     width, height = size
     if not (8 <= width <= 4096 and 8 <= height <= 4096):
         raise UsageError(f"a picture of {width}x{height} pixels: each side may have 8 to 4096")
     vis = model.vis
-    vis.quality.shadowsize, vis.quality.offsamples = shadow, _SAMPLES
+    vis.quality.shadowsize, vis.quality.offsamples = shadow, samples
     vis.global_.offwidth, vis.global_.offheight = width, height
     with renderer(model, height, width) as made:
-
-        def paint(data: mujoco.MjData, camera: str) -> Image:
-            _known_camera(model, camera)
-            made.update_scene(data, camera=camera)
-            return made.render().copy()
-
-        yield paint
+        yield Painter(model, made)
 
 
-def _known_camera(model: mujoco.MjModel, camera: str) -> None:
+def known_camera(model: mujoco.MjModel, camera: str) -> None:
+    """Raises UsageError for a camera that the model does not have, with those it has."""
     names = [model.camera(i).name for i in range(model.ncam)]
     if camera not in names:
         raise UsageError(f"no camera {camera!r}; there are: {', '.join(names) or 'none'}")
@@ -206,8 +250,8 @@ def tiles(
     total = 1 + len(chosen)
     progress("render", 0, total)
     model, data = twin_model(pack)
-    with _painter(model, size) as paint:
-        out = {-1: ("twin", paint(data, camera))}
+    with painter(model, size) as paint:
+        out = {-1: ("twin", paint.rgb(data, camera))}
     for k in np.unique(held.family[chosen]).tolist():
         mine = chosen[held.family[chosen] == k]
         images = _family_tiles(pack, k, held.row[mine].tolist(), camera, size)
@@ -223,12 +267,12 @@ def _family_tiles(
     pack: Pack, k: int, rows: Sequence[int], camera: str, size: tuple[int, int]
 ) -> Iterator[Image]:
     family = load_family(pack, k)
-    model = _union(pack, k, family)
+    model = union_model(pack, k, family)
     data = mujoco.MjData(model)
-    with _painter(model, size) as paint:
+    with painter(model, size) as paint:
         for row in rows:
             set_cousin(model, data, family.fields([row]), 0)
-            yield paint(data, camera)
+            yield paint.rgb(data, camera)
 
 
 def mosaic(tiles: Sequence[Image], captions: Iterable[str]) -> Image:

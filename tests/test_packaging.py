@@ -82,3 +82,7 @@ def test_importing_cousins_is_light():
 @pytest.mark.parametrize("package", ["cousins.pack", "cousins.engines", "cousins.variation"])
 def test_what_runs_packs_loads_no_scanner(package):
     assert not loaded_by(*modules_under(package)) & (SCANNERS | FRAMEWORKS)
+
+
+def test_environments_load_gymnasium_and_no_other_framework():
+    assert not loaded_by(*modules_under("cousins.env")) & (SCANNERS | FRAMEWORKS - {"gymnasium"})

@@ -1,0 +1,114 @@
+"""What is asked for, by name or as it is, made into what an environment is made of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from cousins import pack as packs
+from cousins.engines import Engine
+from cousins.engines import engine as engine_named
+from cousins.env.episodes import LARGEST, Episodes, Seen
+from cousins.env.images import KINDS, Images, Pictures
+from cousins.env.worlds import Chosen, Pool, Worlds, pool
+from cousins.errors import UsageError
+from cousins.pack import Pack
+from cousins.picture import CAMERA
+from cousins.tasks import Task
+from cousins.tasks import task as task_named
+
+
+@dataclass(frozen=True)
+class Request:
+    """An environment before it is loaded. state: whether the state is seen; images: what is seen
+    beside it, None if nothing."""
+
+    pack: Pack
+    task: Task
+    engine: Engine
+    pool: Pool
+    state: bool
+    images: Images | None
+
+    def load(self, chosen: Pool, n: int) -> Episodes:
+        """n worlds of these cousins. Raises what `Worlds` and `Episodes` raise."""
+        worlds = Worlds(self.pack, chosen, self.engine, n)
+        look = None if self.images is None else Pictures(self.pack, worlds, self.images)
+        return Episodes(worlds, self.task, look)
+
+    def observation(self, seen: Seen) -> spaces.Space:
+        """The space of one world's observation, from what `Episodes.seen` holds."""
+        each: dict[str, spaces.Space[Any]] = {
+            name: _box(name, value) for name, value in self.told(seen).items()
+        }
+        return spaces.Dict(each) if self.images is not None else each["state"]
+
+    def told(self, seen: Seen) -> Seen:
+        """What was asked for of what was seen."""
+        return {name: value for name, value in seen.items() if self.state or name != "state"}
+
+    def action(self, episodes: Episodes) -> spaces.Box:
+        """The space of one world's action."""
+        shape = (self.task.actions(episodes.worlds.layout),)
+        return spaces.Box(-1.0, 1.0, shape, np.float32)
+
+
+def _box(name: str, value: Any) -> spaces.Box:
+    shape, kind = value.shape[1:], value.dtype
+    if kind.kind == "u":
+        return spaces.Box(0, np.iinfo(kind).max, shape, kind)
+    return spaces.Box(0.0 if name == "depth" else -LARGEST, LARGEST, shape, kind)
+
+
+def request(
+    pack: Pack | Path | str,
+    task: Task | str,
+    engine: Engine | str,
+    cousins: Chosen,
+    observe: Sequence[str],
+    cameras: Sequence[str] = (CAMERA,),
+    size: tuple[int, int] = (128, 96),
+    noise: bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> Request:
+    """See `cousins.env.make_vec`. settings: each goes to the task or the engine, whichever is given
+    by name and has it. Raises UsageError for what there is not, PackError for a bad pack."""
+    opened = packs.read(Path(pack)) if isinstance(pack, (str, os.PathLike)) else pack
+    if not isinstance(opened, Pack):
+        raise UsageError(f"a pack is a path, or what cousins.pack.read gives, not {pack!r:.60}")
+    asked = dict(settings or {})
+    both = [(task, task_named), (engine, engine_named)]
+    found, of = [], [set(_settings(named(given))) if isinstance(given, str) else set()
+                     for given, named in both]  # fmt: skip
+    unknown = sorted(set(asked) - set().union(*of))
+    if unknown:
+        names = ", ".join(sorted(set().union(*of))) or "none"
+        raise UsageError(f"no setting {unknown[0]!r}; of task and engine there are: {names}")
+    for (given, named), names in zip(both, of, strict=True):
+        mine = {name: value for name, value in asked.items() if name in names}
+        found.append(named(given, **mine) if isinstance(given, str) else given)
+    kinds = [observe] if isinstance(observe, str) else list(observe)
+    known = ("state", *KINDS)
+    wrong = [kind for kind in kinds if kind not in known]
+    if wrong or not kinds:
+        told = f"no observation {wrong[0]!r}" if wrong else "nothing to observe"
+        raise UsageError(f"{told}; there are: {', '.join(known)}")
+    seen = tuple(kind for kind in KINDS if kind in kinds)
+    views = (cameras,) if isinstance(cameras, str) else tuple(cameras)
+    try:
+        width, height = (int(side) for side in size)
+    except (TypeError, ValueError):
+        raise UsageError(f"size: give width and height in pixels, not {size!r:.60}") from None
+    images = Images(seen, views, (width, height), noise) if seen else None
+    among = pool(opened, cousins)
+    return Request(opened, found[0], found[1], among, "state" in kinds, images)
+
+
+def _settings(value: Any) -> Sequence[str]:
+    return list(getattr(value, "__dataclass_fields__", ()))
