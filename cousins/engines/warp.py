@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,7 +101,9 @@ class WarpRunning:
         self._lengths = np.zeros((len(rows), model.nv), np.float32)
         self._derive = Rows(model, family, *own_fields(mjw.Model))
         with self._there():
-            self.table = mjw.put_model(model)
+            with warnings.catch_warnings():  # of friction that it then takes for the least it can
+                warnings.simplefilter("ignore", UserWarning)
+                self.table = mjw.put_model(model)
             self.table.opt.warn_overflow = 0
             if device.is_cuda:
                 self.table.opt.graph_conditional = wp.is_conditional_graph_supported()

@@ -31,10 +31,8 @@ class Rows:
     def __init__(self, model: mujoco.MjModel, family: Family, own: set[str], shared: set[str]):
         self._model, self._family, self._own, self._shared = model, family, own, shared
         self._batch: Batch | None = None
-        self._fixed = {
-            "body": model.body_weldid == 0,
-            "geom": model.body_weldid[model.geom_bodyid] == 0,
-        }
+        still = model.body_weldid == 0  # which Warp places once; what is only seen may lie anywhere
+        self._fixed = {"body": still, "geom": still[model.geom_bodyid] & _solid(model)}
 
     def __call__(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Fields (k, ...) of at most PIECE cousins, in the device's precision.
@@ -73,7 +71,7 @@ class Rows:
     def _same(name: str, value: NDArray[Any], shared: NDArray[Any]) -> None:
         if (value != shared).any():
             raise EngineError(
-                f"cousins differ in {name}, of which MuJoCo Warp holds one value for all worlds:"
+                f"cousins differ in {name}, and MuJoCo Warp holds the union model's for all worlds:"
                 " use the engine cpu"
             )
 
@@ -81,7 +79,7 @@ class Rows:
         """Take out of the way what a cousin does not use: what collides with what is the same in
         all of Warp's worlds, but it skips a mesh geom without a mesh."""
         model, k = self._model, len(given["qpos"])
-        solid = (model.geom_contype | model.geom_conaffinity) != 0
+        solid = _solid(model)
         used = np.zeros((k, model.ngeom), bool)
         for name in SWITCHED:
             own = getattr(model, name)
@@ -172,6 +170,11 @@ def put(wp: Any, array: Any, ids: NDArray[np.int64], values: Any) -> None:
     which = wp.array(ids.astype(np.int32), dtype=int, device=array.device)
     source = source.reshape((len(ids), *array.shape[1:]))
     wp.copy(wp.indexedarray(array, [which] + [None] * (array.ndim - 1)), source)
+
+
+def _solid(model: mujoco.MjModel) -> NDArray[np.bool_]:
+    """(ngeom,) whether a geom of the union model touches anything."""
+    return (model.geom_contype | model.geom_conaffinity) != 0
 
 
 def _narrow(value: NDArray[Any]) -> NDArray[Any]:
