@@ -25,7 +25,7 @@ _NONE: tuple[NDArray[Any], ...] = (
     *(np.zeros(s) for s in ((0, 3), (0, 3), 0, (0, 3))),
 )
 # Fields that no force depends on.
-_LOOK = ("geom_rgba", "geom_matid", "light_")
+LOOK = ("geom_rgba", "geom_matid", "light_")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Cpu:
 def physical(family: Family, rows: NDArray[np.int64]) -> Mapping[str, NDArray[Any]]:
     """What `Family.fields` gives, without the fields that no force depends on."""
     fields = family.fields(rows.tolist())
-    return {name: value for name, value in fields.items() if not name.startswith(_LOOK)}
+    return {name: value for name, value in fields.items() if not name.startswith(LOOK)}
 
 
 class CpuRunning:
