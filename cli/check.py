@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from .console import Json, emit, progress
+from .engine import Proxies, Settings, engine_of
 
 if TYPE_CHECKING:
     from cousins.parity import Parity
@@ -24,6 +25,8 @@ def check(
         str | None,
         typer.Option(help="Hold this engine to MuJoCo itself, one cousin at a time, as well."),
     ] = None,
+    proxies: Proxies = False,
+    settings: Settings = None,
     seed: Annotated[int, typer.Option(help="Which cousins are drawn for that.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -39,19 +42,22 @@ def check(
     good = f"{pack}: keeps the contract; {stepped} cousins stepped, all stand still"
     lines = problems or [good]
     if engine and not problems and cousins:
-        found = _held(pack, engine, cousins, seed, as_json)
+        found = _held(pack, engine, settings, proxies, cousins, seed, as_json)
         result |= {"ok": found.good, "parity": asdict(found)}
         lines = [good, *_text(engine, found)]
     emit(result, as_json, escape("\n".join(lines)))
     raise typer.Exit(0 if result["ok"] else 1)
 
 
-def _held(pack: Path, engine: str, cousins: int, seed: int, as_json: bool) -> Parity:
-    from cousins.engines import engine as engine_of
+def _held(
+    pack: Path, engine: str, settings: list[str] | None, proxies: bool, cousins: int, seed: int,
+    as_json: bool,
+) -> Parity:  # fmt: skip
     from cousins.parity import parity
 
+    chosen = engine_of(engine, settings)
     with progress(as_json) as report:
-        return parity(pack, engine_of(engine), cousins, seed, report)
+        return parity(pack, chosen, cousins, seed, proxies, report)
 
 
 def _text(engine: str, found: Parity) -> list[str]:

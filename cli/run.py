@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import Json, emit, progress
+from .engine import Proxies, Settings, engine_of
 
 if TYPE_CHECKING:
     from cousins.engines.measure import Measured
@@ -16,27 +17,32 @@ if TYPE_CHECKING:
 
 def run(
     pack: Annotated[Path, typer.Argument(help="A scene pack with cousins: folder or zip.")],
-    engine: Annotated[str, typer.Option(help="What steps them.")] = "cpu",
+    engine: Annotated[str, typer.Option(help="What steps them: cpu, warp, mjx.")] = "cpu",
     steps: Annotated[int, typer.Option(help="Time steps of each cousin.")] = 1000,
     sleep: Annotated[bool, typer.Option("--sleep", help="Do not step what lies still.")] = False,
     threads: Annotated[int, typer.Option(help="Threads; 0: all CPUs.")] = 0,
+    proxies: Proxies = False,
+    settings: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Step all cousins at once, and say how fast that went and which went unstable."""
-    from cousins.engines import engine as engine_of
     from cousins.engines.measure import measure
     from cousins.errors import PackError, UsageError
     from cousins.pack import load_family, read
 
     if steps < 1:
         raise UsageError(f"{steps} steps: ask for at least 1")
-    asked = {"threads": threads, "sleep": sleep}
-    chosen = engine_of(engine, **{name: value for name, value in asked.items() if value})
+    chosen = engine_of(engine, settings, threads=threads, sleep=sleep)
     opened = read(pack)
     if not opened.families:
         raise PackError(f"{pack}: holds no cousins yet: run `cousins augment {pack} -n 1000`")
     with progress(as_json) as report:
-        done = measure(chosen, (load_family(opened, k) for k in opened.families), steps, report)
+        families = (load_family(opened, k) for k in opened.families)
+        if proxies:
+            from cousins.engines import proxies as primitive
+
+            families = map(primitive.proxies, families)
+        done = measure(chosen, families, steps, report)
     emit({"engine": engine, **asdict(done)}, as_json, _text(done))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from cousins.bank import Family
 from cousins.batch import quiet
 from cousins.engines import Engine
+from cousins.engines.proxies import proxies
 from cousins.errors import EngineError
 from cousins.pack import load_family, load_scene, read
 from cousins.picture import set_cousin
@@ -55,15 +56,24 @@ class Parity:
 
 
 def parity(
-    path: Path, engine: Engine, count: int, seed: int = 0, progress: Progress = silent
+    path: Path,
+    engine: Engine,
+    count: int,
+    seed: int = 0,
+    primitive: bool = False,
+    progress: Progress = silent,
 ) -> Parity:
     """Of `count` of a pack's cousins, from all its families; the same seed draws the same.
+
+    primitive: of their proxies, in the engine and in MuJoCo.
 
     Raises PackError for a pack that cannot be read, and what the engine raises.
     """
     pack = read(path)
     scene = load_scene(pack)
     families = [load_family(pack, k) for k in pack.families]
+    if primitive:
+        families = [proxies(family) for family in families]
     each = np.repeat(np.arange(len(families)), [len(f) for f in families])
     drawn = np.random.default_rng(seed).permutation(len(each))[:count]
     first = np.searchsorted(each, np.arange(len(families)))

@@ -66,6 +66,13 @@ def test_check_tells_of_an_engine(tmp_path, monkeypatch):
     assert "slippery is farther" in bad.stdout
 
 
+def test_proxies_are_held_to_their_own(tmp_path):
+    write_pack(tmp_path / "pack")
+    found = parity(tmp_path / "pack", Cpu(), 3, primitive=True)
+    assert found.moved[0] < 1e-6
+    assert found.contacts[0] > 4
+
+
 @pytest.mark.parametrize("rows", [[0], [0, 1, 2, 3, 4, 5]])
 def test_every_object_is_compared(rows):
     moved, turned, rest, mine, theirs, same = compare(Cpu(), family(), rows, table_scene())
