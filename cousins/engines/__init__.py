@@ -20,7 +20,7 @@ from cousins.bank import Family
 from cousins.errors import EngineError, UsageError
 from cousins.types import Array
 
-BUILT_IN = {"cpu": "cousins.engines.cpu:Cpu"}
+BUILT_IN = {"cpu": "cousins.engines.cpu:Cpu", "mjx": "cousins.engines.mjx:Mjx"}
 
 Ids = Sequence[int] | NDArray[np.integer] | None
 

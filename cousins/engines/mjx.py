@@ -19,7 +19,7 @@ from cousins.bank import Family
 from cousins.batch import batch
 from cousins.engines import Contacts, Ids, State, chosen, worlds
 from cousins.engines.cpu import physical
-from cousins.engines.mjx_model import hold, load, more
+from cousins.engines.mjx_model import SOLVERS, hold, load, more
 from cousins.errors import EngineError, UsageError
 from cousins.types import Array
 
@@ -36,10 +36,16 @@ _CLEARED = ("time", "qvel", "act", "qacc_warmstart", "ctrl", "qfrc_applied", "xf
 @dataclass(frozen=True)
 class Mjx:
     """MJX. impl: "jax", or "warp", which is MuJoCo Warp called from JAX and knows all pairs of
-    geoms. room: for how many contacts of a world there is room under "warp"; 0 takes twice as many
-    as MuJoCo finds at the start, and at least 8 for each body."""
+    geoms.
+
+    solver: "cg", or "newton" as MuJoCo on the CPU, whose second derivatives of a contact that
+    begins to slide are no longer positive in single precision: a thing that just touches may then
+    be thrown off. room: for how many contacts of a world there is room under "warp"; 0 takes twice
+    as many as MuJoCo finds at the start, and at least 8 for each body.
+    """
 
     impl: Literal["jax", "warp"] = "jax"
+    solver: Literal["cg", "newton"] = "cg"
     room: int = 0
 
     def __call__(self, family: Family, indices: Ids = None) -> MjxRunning:
@@ -47,12 +53,14 @@ class Mjx:
         EngineError for what MJX cannot simulate, and MissingDependencyError without MJX."""
         if self.impl not in ("jax", "warp"):
             raise UsageError(f"MJX has no implementation {self.impl!r}: ask for jax or warp")
+        if self.solver not in SOLVERS:
+            raise UsageError(f"MJX has no solver {self.solver!r}: ask for cg or newton")
         if self.room < 0:
             raise UsageError(f"room for {self.room} contacts: ask for 1 or more, or 0")
         rows = chosen(family, indices)
         load(self.impl)
         try:
-            return MjxRunning(family, rows, self.impl, self.room)
+            return MjxRunning(family, rows, self)
         except MemoryError:
             pass
         except RuntimeError as error:  # JAX's errors are
@@ -65,15 +73,15 @@ class MjxRunning:
     """n running worlds. `data` is their `mjx.Data`; contact forces, contacts and sensors in it are
     as of the last step."""
 
-    def __init__(self, family: Family, rows: NDArray[np.int64], impl: str, room: int) -> None:
-        self.family, self._rows, self._impl = family, rows.copy(), impl
-        self._held = hold(family, rows, impl)
+    def __init__(self, family: Family, rows: NDArray[np.int64], settings: Mjx) -> None:
+        self.family, self._rows, self._impl = family, rows.copy(), settings.impl
+        self._held = hold(family, rows, settings.impl, settings.solver)
         self.model = self._held.model
         self._fields = {name: np.array(value) for name, value in self._held.fields.items()}
         self._length = np.array(self._held.length)
         self._placed = _placed(self._fields)
         self._reset = np.zeros(len(rows), bool)  # since the last step
-        template = _data(self.model, family, rows, impl, room)
+        template = _data(self.model, family, rows, settings.impl, settings.room)
         self.data = _programs().spread(template, self._placed["qpos0"])
         # MuJoCo too looks at contacts before it steps; and the step is compiled here.
         self.data = self._ahead(1).replace(**{name: getattr(self.data, name)

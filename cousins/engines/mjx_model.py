@@ -35,6 +35,7 @@ REMEDY = "use primitive proxies: cousins.engines.proxies.proxies(family)"
 # What MuJoCo derives from a cousin's fields and MJX reads.
 _DERIVED = ("qpos0", "body_pos", "body_quat", "body_subtreemass", "body_invweight0",
             "dof_invweight0", "dof_M0", "geom_aabb", "geom_rbound")  # fmt: skip
+SOLVERS = {"cg": mujoco.mjtSolver.mjSOL_CG, "newton": mujoco.mjtSolver.mjSOL_NEWTON}
 _SWITCHES = ("geom_contype", "geom_conaffinity")
 
 
@@ -59,23 +60,22 @@ def load(impl: str = "jax") -> None:
     if (os.cpu_count() or 1) < 4:
         os.environ.setdefault("NPROC", "4")
     try:
-        import jax
-        from mujoco import mjx
+        import jax  # noqa: F401
+        from mujoco import mjx  # noqa: F401
     except ImportError as error:
         missing = "mujoco-mjx" if error.name in (None, "mujoco.mjx") else error.name
         raise MissingDependencyError(
             f'engine mjx needs {missing}, which is not installed: pip install "cousins[mjx]"'
         ) from error
-    assert jax and mjx
     if impl == "warp" and not sys.modules["mujoco.mjx.warp"].WARP_INSTALLED:
         raise MissingDependencyError(
             'MJX finds no warp: pip install "mujoco-mjx[warp]" in an environment of its own'
         )
 
 
-def hold(family: Family, rows: NDArray[np.int64], impl: str = "jax") -> Held:
-    """Cousins of a family. Call `load` first. Raises EngineError for what MJX cannot simulate, in
-    one line that says what to do."""
+def hold(family: Family, rows: NDArray[np.int64], impl: str = "jax", solver: str = "cg") -> Held:
+    """Cousins of a family. solver: see `cousins.engines.mjx.Mjx`. Call `load` first. Raises
+    EngineError for what MJX cannot simulate, in one line that says what to do."""
     from mujoco import mjx
 
     try:
@@ -83,6 +83,7 @@ def hold(family: Family, rows: NDArray[np.int64], impl: str = "jax") -> Held:
         fields = derived(model, family, rows)
         _share(model, fields)
         _refuse(model, impl)
+        model.opt.solver = SOLVERS[solver]
         base = mjx.put_model(model, impl=impl)
     except (ValueError, KeyError, AttributeError, ParseError, NotImplementedError) as error:
         reason = " ".join(str(error).split())
@@ -100,14 +101,13 @@ def more(held: Held, family: Family, rows: NDArray[np.int64]) -> Held:
     return Held(held.model, held.base, *_differing(held.base, fields))
 
 
-def stacked(held: Held) -> tuple[Any, Any]:
-    """The base model with all cousins' fields stacked, and 0 or None for each of its leaves: what
-    `jax.vmap` takes as `in_axes`."""
+def stack(model: Any, fields: Mapping[str, Any]) -> tuple[Any, Any]:
+    """An `mjx.Model` with the fields (k, ...) of k cousins in it, and with 0 or None in place of
+    each of its leaves: the `in_axes` by which `jax.vmap` takes it apart again."""
     import jax
 
-    axes = jax.tree_util.tree_map(lambda _: None, held.base)
-    values = {name: jax.numpy.asarray(value) for name, value in held.fields.items()}
-    return held.base.tree_replace(values), axes.tree_replace(dict.fromkeys(values, 0))
+    axes = jax.tree_util.tree_map(lambda _: None, model)
+    return model.tree_replace(dict(fields)), axes.tree_replace(dict.fromkeys(fields, 0))
 
 
 def derived(

@@ -52,7 +52,8 @@ def proxies(family: Family) -> Family:
         for start in range(0, len(family), PIECE):
             fields = family.fields(range(start, min(start + PIECE, len(family))))
             bounds = [_bounds(model, fields, b, solids) for b, solids in objects.items()]
-            pieces.append((_others(model, fields, kept), *(np.stack(v, 1) for v in zip(*bounds))))
+            columns = (np.stack(column, 1) for column in zip(*bounds, strict=True))
+            pieces.append((_others(model, fields, kept), *columns))
         arrays = {name: np.concatenate([each[0][name] for each in pieces]) for name in pieces[0][0]}
         position, turn, half, high, off = (
             np.concatenate(column) for column in list(zip(*pieces, strict=True))[1:]
@@ -98,7 +99,9 @@ def _others(
 ) -> dict[str, NDArray[Any]]:
     """All fields but those that a primitive has of its own."""
     n, out = len(fields["qpos"]), {}
-    seen = [int(model.body_geomadr[b]) if b else g for g, b in zip(kept, model.geom_bodyid[kept])]
+    bodies = model.geom_bodyid[kept]
+    seen = [int(model.body_geomadr[b]) if model.body_jntnum[b] else g
+            for g, b in zip(kept, bodies, strict=True)]  # fmt: skip
     for name in sorted({*fields, "geom_friction", "geom_rgba"}):
         if name.startswith(_OWN) or name in EXTRAS:
             continue

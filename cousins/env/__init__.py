@@ -1,0 +1,1 @@
+"""A scene pack as environments to learn in."""
