@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cousins.cli import main as cli
 from packs import manifest, quality
 from typer.testing import CliRunner
 
@@ -21,7 +22,6 @@ from cousins.calibration.simulate import Guess, Path, Pusher, simulate, stage
 from cousins.calibration.simulated import EXACT, NAME, Sensors, Stroke
 from cousins.calibration.tell import tell
 from cousins.calibration.trial import jitter, trial
-from cousins.cli import main as cli
 from cousins.distributions import LogNormal
 from cousins.errors import CaptureError, CousinsError, MissingDependencyError, UsageError
 from cousins.scene import build

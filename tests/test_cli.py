@@ -9,10 +9,10 @@ import sys
 import time
 
 import pytest
+from cousins.cli import main as cli
 from typer.testing import CliRunner
 
 from cousins import __version__, errors
-from cousins.cli import main as cli
 
 COUSINS = [sys.executable, "-c", "from cousins.cli.main import main; main()"]
 # What only a running verb may load; `cousins --help` has to answer at once.

@@ -5,11 +5,11 @@ import json
 
 import numpy as np
 import pytest
+from cousins.cli.main import app
 from packs import manifest, write_pack
 from typer.testing import CliRunner
 
 from cousins import demo
-from cousins.cli.main import app
 from cousins.errors import PackError, UsageError
 from cousins.pack import read
 from cousins.phone import Phone, Walk, film

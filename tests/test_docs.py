@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import typer
-
 from cousins.cli.main import app
 
 ROOT = Path(__file__).parent.parent

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cousins.cli import main as cli
 from hypothesis import given
 from hypothesis import strategies as st
 from packs import N, family, manifest, quality, write_pack
 from typer.testing import CliRunner
 
 from cousins import pack
-from cousins.cli import main as cli
 from cousins.errors import PackError, UsageError
 from cousins.index import Index, chosen, index, spread
 from cousins.types import Certificate, Cousin

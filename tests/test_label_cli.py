@@ -6,11 +6,11 @@ from dataclasses import fields, replace
 import mujoco
 import numpy as np
 import pytest
+from cousins.cli import main as cli
 from packs import N, augmented, family, manifest, quality, write_pack
 from typer.testing import CliRunner
 
 from cousins import pack, pipeline
-from cousins.cli import main as cli
 from cousins.errors import CousinsError, PackError, UsageError
 from cousins.labels.label import Label
 from cousins.physics.estimate import estimated, properties

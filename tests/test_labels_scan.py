@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from cousins.cli import main as cli
 from packs import write_pack
 from servers import Server, answer, said
 from typer.testing import CliRunner
@@ -12,7 +13,6 @@ from typer.testing import CliRunner
 from cousins import pipeline
 from cousins.cache import Cache
 from cousins.capture import open_capture
-from cousins.cli import main as cli
 from cousins.errors import LabelError, UsageError
 from cousins.labels import crops as cutting
 from cousins.labels.crops import SIDE, crops

@@ -9,10 +9,10 @@ from pathlib import Path
 import mujoco
 import numpy as np
 import pytest
+from cousins.cli.info import info
 from packs import N, family, manifest, older_family, quality, write_pack
 
 from cousins import archive
-from cousins.cli.info import info
 from cousins.distributions import STAND_IN
 from cousins.engines.cpu import Cpu
 from cousins.errors import PackError, UsageError

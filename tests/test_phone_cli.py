@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from cousins.cli import main as cli
 from typer.testing import CliRunner
 
 from cousins.capture import open_capture
-from cousins.cli import main as cli
 from cousins.errors import CousinsError
 from cousins.scene import build
 from examples import table_scene

@@ -5,10 +5,10 @@ import re
 import cv2
 import numpy as np
 import pytest
+from cousins.cli.main import app
 from photographs import tag_picture
 from typer.testing import CliRunner
 
-from cousins.cli.main import app
 from cousins.errors import UsageError
 from cousins.photos.marks import detector, sights
 from cousins.photos.tag import page, save

@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from cousins.cli import main as cli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packs import manifest, quality
@@ -14,7 +15,6 @@ from typer.testing import CliRunner
 
 import examples
 from cousins import pack
-from cousins.cli import main as cli
 from cousins.contact import LIMIT
 from cousins.distributions import LogNormal, Uniform
 from cousins.errors import UsageError

@@ -7,11 +7,11 @@ import cv2
 import mujoco
 import numpy as np
 import pytest
+from cousins.cli.main import app
 from packs import write_pack
 from typer.testing import CliRunner
 
 from cousins import picture
-from cousins.cli.main import app
 from cousins.errors import MissingDependencyError, PackError, UsageError
 from cousins.gl import backend
 from cousins.mesh import parse_obj

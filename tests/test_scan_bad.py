@@ -10,8 +10,8 @@ import mujoco
 import numpy as np
 import pytest
 from captures import DEPTH, SIZE, write_seven, write_stray
-
 from cousins.cli import main as cli
+
 from cousins.phone import Phone, Walk, film
 
 PHONE = Phone(

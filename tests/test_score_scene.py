@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from containers import bowl_mesh, mug_mesh, thing
+from cousins.cli.main import app
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packs import manifest, quality
 from typer.testing import CliRunner
 
 from cousins import pack
-from cousins.cli.main import app
 from cousins.errors import CousinsError
 from cousins.mesh import matrix_from_quaternion, quaternion_from_matrix
 from cousins.phone import CAPTURE_FROM_WORLD

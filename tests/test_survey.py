@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 from captures import write_stray
+from cousins.cli import main as cli
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from cousins import phone, survey
 from cousins.capture import open_capture
-from cousins.cli import main as cli
 from cousins.errors import CousinsError
 from cousins.phone import Exposure, Phone, Walk, film
 from cousins.scene import build, compile_model

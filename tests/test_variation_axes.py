@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from cousins.cli import main as cli
 from hypothesis import given
 from hypothesis import strategies as st
 from packs import write_pack
@@ -14,7 +15,6 @@ from typer.testing import CliRunner
 import examples
 from cousins import household, pack, plugins
 from cousins.affordance import lost
-from cousins.cli import main as cli
 from cousins.errors import UsageError
 from cousins.library import Household
 from cousins.types import Scene

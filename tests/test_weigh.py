@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from cousins.cli import main as cli
 from packs import N, augmented, family, manifest, quality
 from test_label_cli import contents, with_priors
 from typer.testing import CliRunner
 
 from cousins import pack
-from cousins.cli import main as cli
 from cousins.errors import CousinsError, UsageError
 from cousins.weigh import reading
 
