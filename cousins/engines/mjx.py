@@ -19,7 +19,7 @@ from cousins.bank import Family
 from cousins.batch import batch
 from cousins.engines import Contacts, Ids, State, chosen, worlds
 from cousins.engines.cpu import physical
-from cousins.engines.mjx_model import SOLVERS, hold, load, more
+from cousins.engines.mjx_model import SOLVERS, hold, load, more, unbound
 from cousins.errors import EngineError, UsageError
 from cousins.types import Array
 
@@ -82,7 +82,7 @@ class MjxRunning:
         self._placed = _placed(self._fields)
         self._reset = np.zeros(len(rows), bool)  # since the last step
         template = _data(self.model, family, rows, settings.impl, settings.room)
-        self.data = _programs().spread(template, self._placed["qpos0"])
+        self.data = _programs().spread(unbound(template), self._placed["qpos0"])
         # MuJoCo too looks at contacts before it steps; and the step is compiled here.
         self.data = self._ahead(1).replace(**{name: getattr(self.data, name)
                                               for name in _STATE.values()})  # fmt: skip
@@ -192,15 +192,13 @@ class MjxRunning:
 
     def _write(self, which: NDArray[np.int64], **values: Any) -> None:
         """Put rows into fields of the data."""
-        import jax
+        jax, _ = load()
 
         fields = {}
         for name, value in values.items():
-            old = getattr(self.data, name)
-            new = np.array(old)
+            new = np.array(getattr(self.data, name))
             new[which] = value
-            # Where the old one was: JAX compiles a step anew for data that may go elsewhere.
-            fields[name] = jax.device_put(new, old.sharding)
+            fields[name] = jax.numpy.array(new)
         self.data = self.data.replace(**fields)
 
 
@@ -213,8 +211,7 @@ class _Programs:
 @functools.cache
 def _programs() -> _Programs:
     """What JAX compiles, once for all that run the same model with as many worlds."""
-    import jax
-    from mujoco import mjx
+    jax, mjx = load()
 
     def advance(base: Any, fields: Mapping[str, Any], data: Any, steps: Any) -> Any:
         def world(own: Mapping[str, Any], data: Any) -> Any:
@@ -231,7 +228,7 @@ def _programs() -> _Programs:
 
 def _placed(fields: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """Copies for JAX, whose CPU would share the memory that is written to."""
-    import jax
+    jax, _ = load()
 
     return {name: jax.numpy.array(value) for name, value in fields.items()}
 
@@ -240,7 +237,7 @@ def _data(
     model: mujoco.MjModel, family: Family, rows: NDArray[np.int64], impl: str, room: int
 ) -> Any:
     """One world's `mjx.Data`, with room for contacts where that is bounded."""
-    from mujoco import mjx
+    _, mjx = load(impl)
 
     if impl == "jax":
         return mjx.make_data(model, impl=impl)

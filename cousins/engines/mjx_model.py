@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
@@ -51,8 +52,8 @@ class Held:
     length: Array
 
 
-def load(impl: str = "jax") -> None:
-    """Import MJX. Raises MissingDependencyError, which says how to get it.
+def load(impl: str = "jax") -> tuple[Any, Any]:
+    """`jax` and `mujoco.mjx`. Raises MissingDependencyError, which says how to get them.
 
     With fewer than 4 threads JAX's CPU device may wait for ever within a vmapped step, so it gets
     4, unless the environment says otherwise by NPROC.
@@ -60,8 +61,7 @@ def load(impl: str = "jax") -> None:
     if (os.cpu_count() or 1) < 4:
         os.environ.setdefault("NPROC", "4")
     try:
-        import jax  # noqa: F401
-        from mujoco import mjx  # noqa: F401
+        jax, mjx = import_module("jax"), import_module("mujoco.mjx")
     except ImportError as error:
         missing = "mujoco-mjx" if error.name in (None, "mujoco.mjx") else error.name
         raise MissingDependencyError(
@@ -71,20 +71,20 @@ def load(impl: str = "jax") -> None:
         raise MissingDependencyError(
             'MJX finds no warp: pip install "mujoco-mjx[warp]" in an environment of its own'
         )
+    return jax, mjx
 
 
 def hold(family: Family, rows: NDArray[np.int64], impl: str = "jax", solver: str = "cg") -> Held:
-    """Cousins of a family. solver: see `cousins.engines.mjx.Mjx`. Call `load` first. Raises
-    EngineError for what MJX cannot simulate, in one line that says what to do."""
-    from mujoco import mjx
-
+    """Cousins of a family. solver: see `cousins.engines.mjx.Mjx`. Raises EngineError
+    for what MJX cannot simulate, in one line that says what to do."""
+    _, mjx = load(impl)
     try:
         model = compile_model(family.xml, unseen(family.xml, dict(family.files)))
         fields = derived(model, family, rows)
         _share(model, fields)
         _refuse(model, impl)
         model.opt.solver = SOLVERS[solver]
-        base = mjx.put_model(model, impl=impl)
+        base = unbound(mjx.put_model(model, impl=impl))
     except (ValueError, KeyError, AttributeError, ParseError, NotImplementedError) as error:
         reason = " ".join(str(error).split())
         raise EngineError(f"MJX refuses the family: {reason}: augment anew") from None
@@ -104,10 +104,18 @@ def more(held: Held, family: Family, rows: NDArray[np.int64]) -> Held:
 def stack(model: Any, fields: Mapping[str, Any]) -> tuple[Any, Any]:
     """An `mjx.Model` with the fields (k, ...) of k cousins in it, and with 0 or None in place of
     each of its leaves: the `in_axes` by which `jax.vmap` takes it apart again."""
-    import jax
+    jax, _ = load()
 
     axes = jax.tree_util.tree_map(lambda _: None, model)
     return model.tree_replace(dict(fields)), axes.tree_replace(dict.fromkeys(fields, 0))
+
+
+def unbound(tree: Any) -> Any:
+    """The same arrays, free to go where the others of a program are, as `mjx` does not make them:
+    JAX compiles a program once for each array that is bound to a device or is not."""
+    jax, _ = load()
+
+    return jax.tree_util.tree_map(lambda leaf: jax.numpy.array(np.asarray(leaf)), tree)
 
 
 def derived(
@@ -125,7 +133,7 @@ def derived(
 
 def _own(base: Any) -> set[str]:
     """The fields of an `mjx.Model` of which each world may have its own."""
-    import jax
+    jax, _ = load()
 
     return {f.name for f in base.fields() if f.type is jax.Array}
 
@@ -142,8 +150,7 @@ def _differing(base: Any, fields: Mapping[str, NDArray[Any]]) -> tuple[dict[str,
 
 def _share(model: mujoco.MjModel, fields: Mapping[str, NDArray[Any]]) -> None:
     """Write into the model what cousins have in common and MJX holds once."""
-    import jax
-    from mujoco import mjx
+    jax, mjx = load()
 
     own = {f.name for f in mjx.Model.fields() if f.type is jax.Array}
     for name in sorted(set(fields) - own - {*_SWITCHES, "dof_length"}):
@@ -183,14 +190,15 @@ def _refuse(model: mujoco.MjModel, impl: str) -> None:
         raise EngineError("the family's friction cones are not elliptic: augment anew")
     if impl != "jax":
         return
-    from mujoco.mjx._src.collision_driver import geom_pairs, has_collision_fn
+    # The table of its collision functions is nowhere else.
+    driver = import_module("mujoco.mjx._src.collision_driver")
 
     kinds = {int(k): k.name.removeprefix("mjGEOM_").lower() for k in _kinds()}
     mesh = int(mujoco.mjtGeom.mjGEOM_MESH)
     unknown, large = [], set()
-    for a, b, _ in geom_pairs(model):
+    for a, b, _ in driver.geom_pairs(model):
         pair = [int(model.geom_type[g]) for g in (a, b)]
-        if not has_collision_fn(*pair):
+        if not driver.has_collision_fn(*pair):
             told = (f"{_names(model, [g])} ({kinds[k]})" for g, k in zip((a, b), pair, strict=True))
             unknown.append(" and ".join(told))
         hulls = [g for g, k in zip((a, b), pair, strict=True) if k == mesh]

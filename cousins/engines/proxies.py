@@ -45,8 +45,9 @@ def proxies(family: Family) -> Family:
         model = compile_model(family.xml, unseen(family.xml, dict(family.files)))
         solid = (model.geom_contype | model.geom_conaffinity) != 0
         objects = _objects(model, solid)
-        kept = [g for g in np.flatnonzero(solid)
-                if (b := model.geom_bodyid[g]) not in objects or g == objects[b][0]]  # fmt: skip
+        owner = model.geom_bodyid.tolist()
+        kept = [g for g in np.flatnonzero(solid).tolist()
+                if owner[g] not in objects or g == objects[owner[g]][0]]  # fmt: skip
         slots = [kept.index(solids[0]) for solids in objects.values()]
         pieces = []
         for start in range(0, len(family), PIECE):
@@ -58,7 +59,7 @@ def proxies(family: Family) -> Family:
         position, turn, half, high, off = (
             np.concatenate(column) for column in list(zip(*pieces, strict=True))[1:]
         )
-        ball = (off <= ROUND).all(0)
+        ball = np.asarray((off <= ROUND).all(0))
         half = np.where(ball[:, None], high[..., None] * [1, 0, 0], half)
         xml, room = _room(family.xml, model, objects, solid, ball)
         for name, own in (("pos", position), ("quat", turn), ("size", half)):

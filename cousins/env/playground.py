@@ -18,18 +18,15 @@ import numpy as np
 
 from cousins.bank import Family
 from cousins.engines import Ids, chosen
-from cousins.engines.mjx_model import hold, load, more, stack
+from cousins.engines.mjx_model import hold, load, more, stack, unbound
 from cousins.engines.proxies import proxies
 from cousins.errors import UsageError
 from cousins.pack import Pack, load_family
 from cousins.tasks import Layout, Now, Task, layout, places
 from cousins.tasks import task as named
 
-load()
-
-import jax  # noqa: E402  # `load` looks after its threads
-import jax.numpy as jnp  # noqa: E402
-from mujoco import mjx  # noqa: E402
+jax, mjx = load()
+jnp = jax.numpy
 
 try:
     from mujoco_playground import MjxEnv, State  # pyright: ignore[reportMissingImports]
@@ -102,7 +99,7 @@ class CousinsMjxEnv(MjxEnv):  # pyright: ignore[reportGeneralTypeIssues, reportU
         self._mjx_model = self.held.base.tree_replace(
             {name: jnp.asarray(value) for name, value in own.items()}
         )
-        self._data = mjx.make_data(self._mj_model)
+        self._data = unbound(mjx.make_data(self._mj_model))
         self._places = places(layout.names, self._mj_model)
 
     def reset(self, rng: Any) -> State:
@@ -222,7 +219,7 @@ class CousinsMjxEnv(MjxEnv):  # pyright: ignore[reportGeneralTypeIssues, reportU
 
     def render(
         self,
-        trajectory: Sequence[State] | State,
+        trajectory: list[State] | State,
         height: int = 240,
         width: int = 320,
         camera: str | None = None,
@@ -230,7 +227,7 @@ class CousinsMjxEnv(MjxEnv):  # pyright: ignore[reportGeneralTypeIssues, reportU
         modify_scene_fns: Sequence[Callable[[mujoco.MjvScene], None]] | None = None,
     ) -> Any:
         """(height, width, 3) uint8 of a state, or a list of them, as the cousin `row` looks."""
-        every = [trajectory] if isinstance(trajectory, State) else list(trajectory)
+        every: list[Any] = [trajectory] if isinstance(trajectory, State) else list(trajectory)
         data, pictures = mujoco.MjData(self._mj_model), []
         with mujoco.Renderer(self._mj_model, height, width) as renderer:
             for k, state in enumerate(every):
