@@ -11,6 +11,7 @@ import copy
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import mujoco
@@ -29,7 +30,8 @@ jax, mjx = load()
 jnp = jax.numpy
 
 try:
-    from mujoco_playground import MjxEnv, State  # pyright: ignore[reportMissingImports]
+    _theirs: Any = import_module("mujoco_playground")
+    MjxEnv, State = _theirs.MjxEnv, _theirs.State
 except ImportError:
     MjxEnv = object
 
