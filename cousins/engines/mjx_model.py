@@ -31,6 +31,7 @@ PIECE = 512  # cousins whose fields MuJoCo derives at a time: each takes a model
 HULL = 32  # vertices; more than MJX's documentation allows two hulls that meet
 POLYGON = 20  # vertices; of a face with more, MJX leaves some out
 SPECK = 2e-4  # m; a geom no larger is a slot that a shape leaves unused, within another geom
+SEARCH = 10  # steps along a line; MJX-JAX always takes all, and 50, MuJoCo's most, change nothing
 CAPS = ("max_contact_points", "max_geom_pairs")  # over which MJX drops contacts and says nothing
 REMEDY = "use primitive proxies: cousins.engines.proxies.proxies(family)"
 # What MuJoCo derives from a cousin's fields and MJX reads.
@@ -84,6 +85,8 @@ def hold(family: Family, rows: NDArray[np.int64], impl: str = "jax", solver: str
         _share(model, fields)
         _refuse(model, impl)
         model.opt.solver = SOLVERS[solver]
+        if impl == "jax":
+            model.opt.ls_iterations = min(model.opt.ls_iterations, SEARCH)
         base = unbound(mjx.put_model(model, impl=impl))
     except (ValueError, KeyError, AttributeError, ParseError, NotImplementedError) as error:
         reason = " ".join(str(error).split())
