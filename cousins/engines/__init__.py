@@ -20,7 +20,11 @@ from cousins.bank import Family
 from cousins.errors import EngineError, UsageError
 from cousins.types import Array
 
-BUILT_IN = {"cpu": "cousins.engines.cpu:Cpu", "warp": "cousins.engines.warp:Warp"}
+BUILT_IN = {
+    "cpu": "cousins.engines.cpu:Cpu",
+    "warp": "cousins.engines.warp:Warp",
+    "mjx": "cousins.engines.mjx:Mjx",
+}
 
 Ids = Sequence[int] | NDArray[np.integer] | None
 
