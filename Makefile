@@ -21,7 +21,7 @@ smoke:  ## the slow tests: wheel, sdist and editable install, each in a fresh en
 	pytest -q -m slow -n auto --dist loadfile
 
 bench:  ## the numbers of the README, each beside its yardstick
-	for name in scan augment run; do $(PYTHON) benchmarks/$$name.py || exit 1; done
+	for name in scan augment engines; do $(PYTHON) benchmarks/$$name.py || exit 1; done
 
 build:  ## the wheel and the source distribution, in dist/
 	$(PYTHON) -m build
