@@ -175,6 +175,32 @@ def worlds(running: Running, ids: Ids) -> NDArray[np.int64]:
     return asked
 
 
+def resets(
+    running: Running, ids: Ids, rows: Ids
+) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    """The worlds (k,) that a reset means, in ascending order, and the rows (k,) that they run from
+    now on, None for those that they have. Raises UsageError as `Running.reset` says."""
+    which = worlds(running, ids)
+    order = np.argsort(which, kind="stable")
+    which = which[order]
+    if (np.diff(which) == 0).any():
+        raise UsageError("a world can be reset to one cousin at a time")
+    if rows is None or not len(which):
+        return which, None
+    new = chosen(running.family, rows)
+    if len(new) != len(which):
+        raise UsageError(f"{len(new)} cousins for {len(which)} worlds: give one each")
+    return which, new[order]
+
+
+def moving(model: mujoco.MjModel, qvel: Array, length: NDArray[np.floating]) -> Array:
+    """(n,) share of objects that are faster than MuJoCo's sleep tolerance. qvel (n, nv); length
+    (n or 1, nv): dof_length, which makes turning a speed, m."""
+    speed = np.abs(qvel) * length
+    fast = [speed[:, model.dof_treeid == tree].max(1) for tree in range(model.ntree)]
+    return (np.array(fast) > model.opt.sleep_tolerance).mean(0)
+
+
 def engine(name: str, **settings: Any) -> Engine:
     """The engine of this name, with its settings.
 

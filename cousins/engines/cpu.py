@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cousins.bank import Family
 from cousins.batch import advance, batch, load, quiet
-from cousins.engines import Contacts, Ids, State, chosen, worlds
+from cousins.engines import Contacts, Ids, State, chosen, moving, resets, worlds
 from cousins.errors import EngineError, UsageError
 from cousins.scene import compile_model
 from cousins.types import Array
@@ -106,17 +106,10 @@ class CpuRunning:
 
     def reset(self, ids: Ids = None, rows: Ids = None) -> None:
         """Put worlds (all by default) to where their cousins start; see `Running.reset`."""
-        which = worlds(self, ids)
-        order = np.argsort(which, kind="stable")
-        which = which[order]
-        if (np.diff(which) == 0).any():
-            raise UsageError("a world can be reset to one cousin at a time")
-        if rows is not None and len(which):
-            new = chosen(self.family, rows)
-            if len(new) != len(which):
-                raise UsageError(f"{len(new)} cousins for {len(which)} worlds: give one each")
-            load(self.batch, physical(self.family, new[order]), which)
-            self._rows[which] = new[order]
+        which, new = resets(self, ids, rows)
+        if new is not None:
+            load(self.batch, physical(self.family, new), which)
+            self._rows[which] = new
         with quiet():
             self.batch.reset(which)
         self._failed[which] = False
@@ -176,10 +169,7 @@ class CpuRunning:
         if self._awake is not None:
             return self._awake.mean(1)
         length = self.batch.expanded("dof_length")
-        speed = np.abs(self.qvel) * (self.model.dof_length if length is None else length)
-        tree = self.model.dof_treeid
-        moving = [speed[:, tree == t].max(1) for t in range(self.model.ntree)]
-        return (np.array(moving) > self.model.opt.sleep_tolerance).mean(0)
+        return moving(self.model, self.qvel, self.model.dof_length if length is None else length)
 
     def unstable(self) -> NDArray[np.int64]:
         """Which worlds have gone unstable since they were last reset.

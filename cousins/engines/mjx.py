@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cousins.bank import Family
 from cousins.batch import batch
-from cousins.engines import Contacts, Ids, State, chosen, worlds
+from cousins.engines import Contacts, Ids, State, chosen, moving, resets, worlds
 from cousins.engines.cpu import physical
 from cousins.engines.mjx_model import SOLVERS, hold, load, more, unbound
 from cousins.errors import EngineError, UsageError
@@ -108,13 +108,8 @@ class MjxRunning:
     def reset(self, ids: Ids = None, rows: Ids = None) -> None:
         """Put worlds (all by default) to where their cousins start; see `Running.reset`. Raises
         EngineError for a cousin that differs from the first ones in what MJX holds once."""
-        which = worlds(self, ids)
-        if len(np.unique(which)) != len(which):
-            raise UsageError("a world can be reset to one cousin at a time")
-        if rows is not None and len(which):
-            new = chosen(self.family, rows)
-            if len(new) != len(which):
-                raise UsageError(f"{len(new)} cousins for {len(which)} worlds: give one each")
+        which, new = resets(self, ids, rows)
+        if new is not None:
             other = more(self._held, self.family, new)
             for name, value in other.fields.items():
                 self._fields[name][which] = value
@@ -172,9 +167,7 @@ class MjxRunning:
 
     def awake(self) -> Array:
         """(n,) share of each world's objects that move faster than MuJoCo's sleep tolerance."""
-        speed, tree = np.abs(self.qvel) * self._length, self.model.dof_treeid
-        moving = [speed[:, tree == t].max(1) for t in range(self.model.ntree)]
-        return (np.array(moving) > self.model.opt.sleep_tolerance).mean(0)
+        return moving(self.model, self.qvel, self._length)
 
     def unstable(self) -> NDArray[np.int64]:
         """Which worlds' states are not finite, or beyond what MuJoCo takes for one."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cousins.bank import Family
-from cousins.engines import Contacts, Ids, State, chosen, worlds
+from cousins.engines import Contacts, Ids, State, chosen, moving, resets, worlds
 from cousins.engines.warp_room import MARGIN, room, sample
 from cousins.engines.warp_rows import PIECE, Rows, Table, device_array, fill, own_fields, put
 from cousins.errors import EngineError, MissingDependencyError, UsageError
@@ -142,19 +142,13 @@ class WarpRunning:
 
     def reset(self, ids: Ids = None, rows: Ids = None) -> None:
         """Put worlds (all by default) to where their cousins start; see `Running.reset`."""
-        which = worlds(self, ids)
-        if len(np.unique(which)) < len(which):
-            raise UsageError("a world can be reset to one cousin at a time")
-        if not len(which):
-            return
+        which, new = resets(self, ids, rows)
         with self._there():
-            if rows is not None:
-                new = chosen(self.family, rows)
-                if len(new) != len(which):
-                    raise UsageError(f"{len(new)} cousins for {len(which)} worlds: give one each")
+            if new is not None:
                 self._rows[which] = new
                 self._load(which)
-            self._start(which)
+            if len(which):
+                self._start(which)
 
     def state(self, ids: Ids = None) -> State:
         """Copies of worlds' states (all by default)."""
@@ -244,9 +238,7 @@ class WarpRunning:
 
     def awake(self) -> Array:
         """(n,) share of each world's objects that move faster than MuJoCo's sleep tolerance."""
-        speed, tree = np.abs(self.qvel) * self._lengths, self.model.dof_treeid
-        moving = [speed[:, tree == t].max(1) for t in range(self.model.ntree)]
-        return (np.array(moving) > self.model.opt.sleep_tolerance).mean(0)
+        return moving(self.model, self.qvel, self._lengths)
 
     def unstable(self) -> NDArray[np.int64]:
         """Which worlds have exploded since they were last reset, or are not finite now."""
