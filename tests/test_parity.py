@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from cousins.cli.main import app
 from packs import family, write_pack
 from typer.testing import CliRunner
 
 from cousins import engines
-from cousins.cli.main import app
 from cousins.engines.cpu import Cpu
 from cousins.parity import MEDIAN, compare, parity, told
 from examples import table_scene
