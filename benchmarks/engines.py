@@ -18,12 +18,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
+import yaml
 from clutter import clutter, manifest, quality
 from mujoco.batch import Batch
 from rich.console import Console
@@ -71,14 +75,15 @@ def measure(
 ) -> Row:
     """n worlds of a family: all different as far as it goes, then the ratios of a few."""
     made = engine(name, **settings, **({"sleep": True} if sleep else {}))
+    one = made(family, [0])  # what any number of worlds share
     before = resident()
     whole = made(family, np.resize(np.arange(len(family)), n))
-    took = (resident() - before) / n / 1e3
+    took = (resident() - before) / n / 1e3 if n >= 1000 else np.nan
     rate = n * STEPS / np.median([timed(whole, turn) for turn in range(turns)])
     contacts, awake = float(whole.ncon().mean()), float(whole.awake().mean())
     deepest, unstable = float(overlap_of(whole)), len(whole.unstable())
-    del whole
-    few = np.linspace(0, len(family) - 1, FEW).astype(int)
+    del whole, one
+    few = np.linspace(0, len(family) - 1, min(FEW, n)).astype(int)
     mixed = made(family, np.resize(few, n))
     alike = [made(family, np.full(n, row)) for row in few]
     bare = [Bare(scene, family, row, n) for row in few] if name == "cpu" and not sleep else []
@@ -166,7 +171,7 @@ def show(rows: Sequence[Row], of: str) -> None:
         bare = "–" if r.bare is None else f"{r.bare:.2f}"
         table.add_row(r.engine, f"{r.worlds:,}", "yes" if r.sleep else "no",
                       f"{r.steps_per_second:,.0f}", f"{r.homogeneous:.2f}", bare,
-                      f"{r.kilobytes:.0f}", f"{r.contacts:.1f}", f"{r.awake:.0%}",
+                      "–" if np.isnan(r.kilobytes) else f"{r.kilobytes:.0f}", f"{r.contacts:.1f}", f"{r.awake:.0%}",
                       f"{1000 * r.overlap:.3f}", str(r.unstable))  # fmt: skip
     Console(width=150).print(table)
 
@@ -193,13 +198,17 @@ def main() -> None:
     parser.add_argument("--no-sleep", action="store_true", help="only without sleep")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     asked = parser.parse_args()
-    settings = dict(pair.split("=", 1) for pair in asked.set)
+    settings = {key: yaml.safe_load(value) for key, _, value in
+                (pair.partition("=") for pair in asked.set)}  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         opened = pack.read(asked.pack or made_up(Path(folder)))
-        scene, family = pack.load_scene(opened), pack.load_family(opened, opened.families[0])
         rows = []
         for sleep, n in product((False,) if asked.no_sleep else (False, True), asked.n):
-            rows.append(measure(asked.engine, family, scene, n, sleep, asked.turns, settings))
+            # Each in a process of its own, so that its memory is its own.
+            with ProcessPoolExecutor(1, get_context("spawn")) as fresh:
+                task = fresh.submit(measure, asked.engine, opened.path, n, sleep, asked.turns,
+                                    settings)  # fmt: skip
+                rows.append(task.result())
             print(f"{n} worlds: {rows[-1].steps_per_second:,.0f} steps/s", file=sys.stderr)
     if asked.json:
         asked.json.write_text(json.dumps([asdict(row) for row in rows]) + "\n")
