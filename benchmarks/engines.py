@@ -65,15 +65,14 @@ class Row:
 
 
 def measure(
-    name: str,
-    family: Family,
-    scene: Scene,
-    n: int,
-    sleep: bool,
-    turns: int,
-    settings: dict[str, str],
+    name: str, path: Path, n: int, sleep: bool, turns: int, settings: dict[str, Any]
 ) -> Row:
-    """n worlds of a family: all different as far as it goes, then the ratios of a few."""
+    """n worlds of a pack's first family: all different as far as it goes, then the ratios of a few.
+
+    A world's memory is told from a thousand worlds on: fewer hardly show in a process's.
+    """
+    opened = pack.read(path)
+    scene, family = pack.load_scene(opened), pack.load_family(opened, opened.families[0])
     made = engine(name, **settings, **({"sleep": True} if sleep else {}))
     one = made(family, [0])  # what any number of worlds share
     before = resident()
@@ -171,7 +170,8 @@ def show(rows: Sequence[Row], of: str) -> None:
         bare = "–" if r.bare is None else f"{r.bare:.2f}"
         table.add_row(r.engine, f"{r.worlds:,}", "yes" if r.sleep else "no",
                       f"{r.steps_per_second:,.0f}", f"{r.homogeneous:.2f}", bare,
-                      "–" if np.isnan(r.kilobytes) else f"{r.kilobytes:.0f}", f"{r.contacts:.1f}", f"{r.awake:.0%}",
+                      "–" if np.isnan(r.kilobytes) else f"{r.kilobytes:.0f}",
+                      f"{r.contacts:.1f}", f"{r.awake:.0%}",
                       f"{1000 * r.overlap:.3f}", str(r.unstable))  # fmt: skip
     Console(width=150).print(table)
 
