@@ -27,6 +27,7 @@ REST = 1000  # further steps, after which things lie still again
 # Normal, of each component: what a hand gives. Things slide a hand's breadth, and some fall over.
 SPEED, SPIN = 0.2, 2.0  # m/s, rad/s
 MEDIAN = 1e-4  # m, to which an engine in single precision agrees
+EACH = 1e-3  # m, for each object: what rocks or topples magnifies any difference
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Parity:
 
     @property
     def good(self) -> bool:
-        """Whether each object's median is within `MEDIAN`."""
-        return self.by_object <= MEDIAN
+        """Whether the median is within `MEDIAN`, and each object's within `EACH`."""
+        return self.moved[0] <= MEDIAN and self.by_object <= EACH
 
 
 def parity(
