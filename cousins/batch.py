@@ -18,14 +18,13 @@ def batch(
     model: mujoco.MjModel,
     arrays: Mapping[str, NDArray[Any]],
     threads: int = 0,
-    persistent: bool = False,
 ) -> Batch:
     """Simulations of the rows of `arrays`, each at its `qpos` and at rest.
 
     threads: 0 takes every CPU. A cousin is compiled in the pose that it starts in, so that a
     reset goes back to it. Raises ValueError for a field that the model lacks or another shape.
     """
-    made = Batch(model, len(arrays["qpos"]), threads, persistent)
+    made = Batch(model, len(arrays["qpos"]), threads)
     load(made, arrays)
     with quiet():
         made.reset()

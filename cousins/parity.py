@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -123,9 +123,8 @@ def compare(
     mine, count = np.array(running.qpos), running.ncon()
     running.step(REST)
     rested = np.array(running.qpos)
-    theirs = [
-        _alone(family, row, scene, running.model, v) for row, v in zip(rows, qvel, strict=True)
-    ]
+    each = zip(_models(family, rows, scene), qvel, strict=True)
+    theirs = [_alone(model, data, running.model, push) for (model, data), push in each]
     qpos, calm = (np.array([t[i] for t in theirs]) for i in (0, 1))
     ncon = np.array([t[2] for t in theirs])
     pose, own = (v.reshape(len(rows), -1, 7) for v in (mine, qpos))
@@ -150,18 +149,27 @@ def _stir(family: Family, row: int, seed: int, nv: int) -> Array:
     return (drawn * np.repeat([SPEED, SPIN], 3)).ravel()
 
 
-def _alone(
-    family: Family, row: int, scene: Scene | None, union: mujoco.MjModel, qvel: Array
-) -> tuple[Array, Array, int]:
-    """qpos after `STEPS` and after `REST` more, and contacts at the former's last step."""
+def _models(
+    family: Family, rows: Sequence[int], scene: Scene | None
+) -> Iterator[tuple[mujoco.MjModel, mujoco.MjData]]:
+    """Each cousin's own model and its data at the start, until the next is asked for."""
     if scene is None or family.bank is None:
         model = compile_model(family.xml, unseen(family.xml, family.files))
-        data = mujoco.MjData(model)
-        set_cousin(model, data, family.fields([row]), 0)
-    else:
+        data, fields = mujoco.MjData(model), family.fields(rows)
+        for k in range(len(rows)):
+            set_cousin(model, data, fields, k)
+            yield model, data
+        return
+    for row in rows:
         xml, files = build(*cousin_scene(scene, family, row))
         model = compile_model(xml, unseen(xml, files))
-        data = mujoco.MjData(model)
+        yield model, mujoco.MjData(model)
+
+
+def _alone(
+    model: mujoco.MjModel, data: mujoco.MjData, union: mujoco.MjModel, qvel: Array
+) -> tuple[Array, Array, int]:
+    """qpos after `STEPS` and after `REST` more, and contacts at the former's last step."""
     if _bodies(model) != _bodies(union):
         raise EngineError(
             "a cousin's own model holds other objects than its family's: augment anew"

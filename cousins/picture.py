@@ -28,7 +28,7 @@ CAMERA = "overview"
 TILE = (320, 240)
 # A shadow map of 4096 takes software rendering twice the time, which one picture can afford; the
 # samples smooth edges for little.
-SHADOW, _FINE, SAMPLES = 1024, 4096, 4
+_SHADOW, _FINE, SAMPLES = 1024, 4096, 4
 _GAP, _STRIP = 4, 22
 
 
@@ -195,7 +195,7 @@ class Painter:
 
 @contextmanager
 def painter(
-    model: mujoco.MjModel, size: tuple[int, int], shadow: int = SHADOW, samples: int = SAMPLES
+    model: mujoco.MjModel, size: tuple[int, int], shadow: int = _SHADOW, samples: int = SAMPLES
 ) -> Iterator[Painter]:
     """What paints a model, until the end of the block. size: width, height in pixels; shadow: the
     side of its shadow map; samples: of which a pixel is the mean. Raises UsageError for a size that

@@ -98,7 +98,7 @@ def more(held: Held, family: Family, rows: NDArray[np.int64]) -> Held:
     """Further cousins of the same family on the same model. Raises EngineError for those that
     differ from what was held first in what MJX holds once."""
     fields = derived(held.model, family, rows)
-    for name in set(fields) - _own(held.base) - {*_SWITCHES, "dof_length"}:
+    for name in set(fields) - _own() - {*_SWITCHES, "dof_length"}:
         _same(held.model, name, fields[name], getattr(held.model, name))
     _switched(held.model, fields)
     return Held(held.model, held.base, *_differing(held.base, fields))
@@ -134,15 +134,15 @@ def derived(
     return {name: np.concatenate([each[name] for each in pieces]) for name in pieces[0]}
 
 
-def _own(base: Any) -> set[str]:
+def _own() -> set[str]:
     """The fields of an `mjx.Model` of which each world may have its own."""
-    jax, _ = load()
+    jax, mjx = load()
 
-    return {f.name for f in base.fields() if f.type is jax.Array}
+    return {f.name for f in mjx.Model.fields() if f.type is jax.Array}
 
 
 def _differing(base: Any, fields: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Any], Array]:
-    own = sorted(_own(base) & set(fields))
+    own = sorted(_own() & set(fields))
     like = {name: getattr(base, name) for name in own}
     each = {
         name: fields[name].reshape(-1, *leaf.shape).astype(leaf.dtype)
@@ -153,10 +153,7 @@ def _differing(base: Any, fields: Mapping[str, NDArray[Any]]) -> tuple[dict[str,
 
 def _share(model: mujoco.MjModel, fields: Mapping[str, NDArray[Any]]) -> None:
     """Write into the model what cousins have in common and MJX holds once."""
-    jax, mjx = load()
-
-    own = {f.name for f in mjx.Model.fields() if f.type is jax.Array}
-    for name in sorted(set(fields) - own - {*_SWITCHES, "dof_length"}):
+    for name in sorted(set(fields) - _own() - {*_SWITCHES, "dof_length"}):
         _same(model, name, fields[name], fields[name][0])
         getattr(model, name)[:] = fields[name][0]
     for name in _SWITCHES:

@@ -25,8 +25,8 @@ CORNERS = 4  # contacts on which a box rests: room for an object that touches no
 
 @dataclass(frozen=True)
 class Room:
-    """The most that a world of a sample had at once. contacts; rows of constraints; pairs of geoms
-    in contact; moments (t, s, nq): what the s worlds looked like meanwhile."""
+    """The most that a world of a sample had at once. contacts; rows of constraints;
+    moments (t, s, nq): what the s worlds looked like meanwhile."""
 
     contacts: int
     rows: int

@@ -19,7 +19,6 @@ from cousins.env.images import KINDS, Images, Pictures
 from cousins.env.worlds import Chosen, Pool, Worlds, pool
 from cousins.errors import UsageError
 from cousins.pack import Pack
-from cousins.picture import CAMERA
 from cousins.tasks import Task
 from cousins.tasks import task as task_named
 
@@ -72,17 +71,17 @@ def request(
     engine: Engine | str,
     cousins: Chosen,
     observe: Sequence[str],
-    cameras: Sequence[str] = (CAMERA,),
-    size: tuple[int, int] = (128, 96),
-    noise: bool = False,
-    settings: Mapping[str, Any] | None = None,
+    cameras: Sequence[str],
+    size: tuple[int, int],
+    noise: bool,
+    settings: Mapping[str, Any],
 ) -> Request:
-    """See `cousins.env.make_vec`. settings: each goes to the task or the engine, whichever is given
+    """See `CousinsVectorEnv`. settings: each goes to the task or the engine, whichever is given
     by name and has it. Raises UsageError for what there is not, PackError for a bad pack."""
     opened = packs.read(Path(pack)) if isinstance(pack, (str, os.PathLike)) else pack
     if not isinstance(opened, Pack):
         raise UsageError(f"a pack is a path, or what cousins.pack.read gives, not {pack!r:.60}")
-    asked = dict(settings or {})
+    asked = dict(settings)
     both = [(task, task_named), (engine, engine_named)]
     found, of = [], [set(_settings(named(given))) if isinstance(given, str) else set()
                      for given, named in both]  # fmt: skip

@@ -44,7 +44,9 @@ class CousinEnv(Env[Observation, Array]):
         render_mode: str | None = None,
         **settings: Any,
     ) -> None:
-        """See `cousins.env.make`."""
+        """One world of a pack. cousin: its pack number; or several, or a span of distances, of
+        which each episode takes one; all of the pack by default. The rest as `CousinsVectorEnv` has
+        it."""
         check_render(render_mode)
         asked = request(pack, task, engine, cousin, observe, cameras, size, noise, settings)
         self.request, self.task, self.render_mode = asked, asked.task, render_mode

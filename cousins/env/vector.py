@@ -58,7 +58,23 @@ class CousinsVectorEnv(VectorEnv[Observation, Array, NDArray[Any]]):
         render_mode: str | None = None,
         **settings: Any,
     ) -> None:
-        """See `cousins.env.make_vec`."""
+        """`num_envs` worlds of a pack, shared out among its families by how many cousins each has;
+        each episode takes another cousin.
+
+        pack: where it lies, or what `cousins.pack.read` gives. task, engine: by name or as they
+        are; settings: of those that are given by name, as `pushes=2` or `threads=4`. cousins: the
+        pack numbers of those that may be drawn, or a span of distances from the twin as two floats.
+        seed: of the first world, the others count on; or one each. autoreset_mode: when a world
+        whose episode is over begins the next, as gymnasium has it.
+
+        observe: "state", and of "rgb", "depth" (m) and "segmentation" (k for the twin's k-th
+        object, from 1) as `cameras` of the pack see each cousin, at size (width, height); with any
+        of these an observation is a dict. noise: they see as badly as each cousin's own camera.
+        render_mode: "rgb_array" makes `render` give a picture of each world.
+
+        Raises UsageError for what there is not, PackError for a bad pack, EngineError for worlds
+        that an engine cannot step.
+        """
         self.closed = True  # until there is what could be closed
         check_render(render_mode)
         try:
