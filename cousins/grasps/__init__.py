@@ -1,0 +1,18 @@
+"""How a parallel gripper takes hold of an object, and where a closed one pushes it."""
+
+from __future__ import annotations
+
+from cousins.grasps.gripper import Grasps, Gripper
+from cousins.grasps.sample import grasps
+from cousins.grasps.table import GraspTable, family_model, shape_grasps, shape_parts, table
+
+__all__ = [
+    "GraspTable",
+    "Grasps",
+    "Gripper",
+    "family_model",
+    "grasps",
+    "shape_grasps",
+    "shape_parts",
+    "table",
+]
