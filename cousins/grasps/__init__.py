@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from cousins.grasps.gripper import Grasps, Gripper
+from cousins.grasps.near import Obstacles, clearance
+from cousins.grasps.push import Pushes, pushes
 from cousins.grasps.sample import grasps
 from cousins.grasps.table import GraspTable, family_model, shape_grasps, shape_parts, table
 
@@ -10,8 +12,12 @@ __all__ = [
     "GraspTable",
     "Grasps",
     "Gripper",
+    "Obstacles",
+    "Pushes",
+    "clearance",
     "family_model",
     "grasps",
+    "pushes",
     "shape_grasps",
     "shape_parts",
     "table",
