@@ -72,8 +72,9 @@ class Episodes:
     """One episode after the other of a task in each of n worlds.
 
     seen: what was last observed of them, by name, each (n, ...): "state", and what `look` adds.
-    elapsed (n,): steps since each episode began. limit: steps after which it is cut off; substeps:
-    the models' time steps in one of them.
+    elapsed (n,): steps since each episode began. seeds (n,): of each episode, for what is drawn
+    beside the task. limit: steps after which it is cut off; substeps: the models' time steps in one
+    of them.
     """
 
     def __init__(self, worlds: Worlds, task: Task, look: Look | None = None) -> None:
@@ -91,6 +92,7 @@ class Episodes:
             )
         self.limit = max(round(task.limit / task.control), 1)
         self.elapsed = np.zeros(n, np.int64)
+        self.seeds = np.zeros(n, np.int64)
         self.begun = np.zeros(n, bool)
         self._unstable = np.zeros(n, bool)
         self._start = np.zeros((n, len(told.names), 7))
@@ -113,6 +115,7 @@ class Episodes:
         self.worlds.reset(ids, cousins)
         uniform = np.array([d.uniform for d in draws]).reshape(len(ids), -1)
         self.elapsed[ids], self.begun[ids], self._unstable[ids] = 0, True, False
+        self.seeds[ids] = [d.noise for d in draws]
         self._start[ids] = self.worlds.objects()[0][ids]
         drawn = dict(self.task.begin(np, self.worlds.layout, uniform, self.now(ids)))
         if JOINTS in drawn:
