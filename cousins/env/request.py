@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
 from cousins import pack as packs
 from cousins.engines import Engine
@@ -35,9 +36,10 @@ class Request:
     state: bool
     images: Images | None
 
-    def load(self, chosen: Pool, n: int) -> Episodes:
-        """n worlds of these cousins. Raises what `Worlds` and `Episodes` raise."""
-        worlds = Worlds(self.pack, chosen, self.engine, n)
+    def load(self, chosen: Pool, n: int, often: NDArray[np.integer] | None = None) -> Episodes:
+        """n worlds of these cousins; `often` as `Worlds` takes it. Raises what `Worlds` and
+        `Episodes` raise."""
+        worlds = Worlds(self.pack, chosen, self.engine, n, often)
         look = None if self.images is None else Pictures(self.pack, worlds, self.images)
         return Episodes(worlds, self.task, look)
 

@@ -133,14 +133,23 @@ class Worlds:
     runs. A: the twin's own objects.
     """
 
-    def __init__(self, pack: Pack, chosen: Pool, engine: Engine, n: int) -> None:
-        """Load the families. Raises UsageError for no world at all, PackError for a family that
-        cannot be run or is stepped unlike the others, and what the engine raises."""
+    def __init__(
+        self,
+        pack: Pack,
+        chosen: Pool,
+        engine: Engine,
+        n: int,
+        often: NDArray[np.integer] | None = None,
+    ) -> None:
+        """Load the families. often (m,): how many episodes each cousin will run, by which families
+        get their worlds; alike if not told. Raises UsageError for no world at all, PackError for a
+        family that cannot be run or is stepped unlike the others, and what the engine raises."""
         if n < 1:
             raise UsageError(f"{n} worlds: ask for 1 or more")
         self.pool = chosen
         self.row = np.zeros(len(chosen), np.int64)  # of each cousin of the pool, in its engine
-        families, counts = np.unique(chosen.family, return_counts=True)
+        families, of = np.unique(chosen.family, return_inverse=True)
+        counts = np.bincount(of, often).astype(np.int64)
         self.cousin, parts, told = np.zeros(n, np.int64), [], None
         first = 0
         for k, many in zip(families.tolist(), shares(counts, n).tolist(), strict=True):
@@ -201,12 +210,13 @@ class Worlds:
             np.concatenate([p.running.qvel[:, p.places.qvel] for p in parts]),
         )
 
-    def advance(self, wrench: Array, steps: int) -> None:
-        """Step all worlds, with forces and torques (n, A, 6) on their objects meanwhile."""
+    def advance(self, wrench: Array, steps: int, idle: NDArray[np.bool_] | None = None) -> None:
+        """Step all worlds, with forces and torques (n, A, 6) on their objects meanwhile. idle (n,):
+        those that are reset before anybody looks at them."""
         for part in self.parts:
             part.wrench[:, part.places.body] = wrench[part.worlds]
             part.running.drive(part.wrench)
-            part.running.step(steps)
+            part.running.step(steps, None if idle is None else idle[part.worlds])
 
     def unstable(self) -> NDArray[np.bool_]:
         """(n,) whether a world went unstable since it was last reset."""
