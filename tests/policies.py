@@ -25,7 +25,7 @@ class Erratic(Still):
 
     def begin(self, episodes, ids):
         for world in ids.tolist():
-            self.streams[world] = np.random.default_rng(episodes.noise[world])
+            self.streams[world] = np.random.default_rng(episodes.seeds[world])
 
     def __call__(self, episodes):
         still = super().__call__(episodes)

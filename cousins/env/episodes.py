@@ -72,8 +72,9 @@ class Episodes:
     """One episode after the other of a task in each of n worlds.
 
     seen: what was last observed of them, by name, each (n, ...): "state", and what `look` adds.
-    elapsed (n,): steps since each episode began. noise (n,): the seed that each began with. limit:
-    steps after which it is cut off; substeps: the models' time steps in one of them.
+    elapsed (n,): steps since each episode began. seeds (n,): of each episode, for what is drawn
+    beside the task. limit: steps after which it is cut off; substeps: the models' time steps in one
+    of them.
     """
 
     def __init__(self, worlds: Worlds, task: Task, look: Look | None = None) -> None:
@@ -88,7 +89,7 @@ class Episodes:
             )
         self.limit = max(round(task.limit / task.control), 1)
         self.elapsed = np.zeros(n, np.int64)
-        self.noise = np.zeros(n, np.int64)
+        self.seeds = np.zeros(n, np.int64)
         self.begun = np.zeros(n, bool)
         self._unstable = np.zeros(n, bool)
         self._start = np.zeros((n, len(told.names), 7))
@@ -116,7 +117,7 @@ class Episodes:
                 self._memory[name] = np.zeros((len(self.begun), *value.shape[1:]), value.dtype)
             self._memory[name][ids] = value
         self.elapsed[ids], self.begun[ids], self._unstable[ids] = 0, True, False
-        self.noise[ids] = [d.noise for d in draws]
+        self.seeds[ids] = [d.noise for d in draws]
         self._start[ids] = self.worlds.objects()[0][ids]
         if self.look is not None:
             self.look.begin(ids, cousins, [d.noise for d in draws])

@@ -178,6 +178,7 @@ class _Run:
         self.end, self.failure = np.full(many, "", object), np.full(many, "", object)
         self.kept: dict[str, Array] = {}
         self._begin(np.arange(n))
+        policy.begin(self.episodes, np.arange(n))  # of those, too, that go on from another plan
 
     @property
     def busy(self) -> bool:
@@ -208,7 +209,9 @@ class _Run:
         self.end[at] = ended
         self.failure[at] = self._why(ids, came.success[ids], ended)
         self.finished += len(ids)
-        self._begin(ids)
+        fresh = self._begin(ids)
+        if len(fresh):
+            self.policy.begin(episodes, fresh)
 
     def _why(
         self, ids: Ids, success: NDArray[np.bool_], ended: NDArray[np.str_]
@@ -222,9 +225,9 @@ class _Run:
         kind[success] = ""
         return kind
 
-    def _begin(self, ids: Ids) -> None:
+    def _begin(self, ids: Ids) -> Ids:
         """In worlds (k,) the next episodes of their families, as long as there are any; a world
-        that gets none stays as it is, but has to have begun."""
+        that gets none stays as it is, but has to have begun. Gives those in which one began."""
         episodes = self.episodes
         self.at[ids] = -1
         begun, places, draws = list[int](), list[int](), list[Draw]()
@@ -248,7 +251,7 @@ class _Run:
         if len(fresh):
             for name, value in episodes.watch(fresh, None).items():
                 self.watched.setdefault(name, np.zeros(len(self.at)))[fresh] = value
-            self.policy.begin(episodes, fresh)
+        return fresh
 
     def rolled(self) -> Rolled:
         control = self.episodes.substeps * self.episodes.worlds.layout.timestep
