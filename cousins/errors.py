@@ -27,6 +27,10 @@ class EngineError(CousinsError):
     """An engine cannot step this pack."""
 
 
+class PolicyError(CousinsError):
+    """A policy cannot be loaded, or gives what are no actions."""
+
+
 class MissingDependencyError(CousinsError):
     """An optional part or a system library is not installed; the message says how to get it."""
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from cousins.env.episodes import Draw, Episodes, draw
 from cousins.env.request import Request
 from cousins.env.worlds import Ids, Pool
 from cousins.errors import UsageError
+from cousins.policies import Policy
 from cousins.progress import Progress, silent
 from cousins.types import Array
 
@@ -22,18 +23,6 @@ from cousins.types import Array
 ENDS = ("limit", "ended", "done", "unstable")
 # Kinds of failure where the task tells none of its own.
 LATE, OVER, UNSTABLE = "timed out", "ended", "unstable"
-
-
-class Policy(Protocol):
-    """What chooses actions."""
-
-    def begin(self, episodes: Episodes, ids: Ids) -> None:
-        """Episodes began in worlds ids (k,)."""
-        ...
-
-    def __call__(self, episodes: Episodes) -> Array:
-        """(n, K) actions in -1..1 for all worlds, from `episodes.seen`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -134,8 +123,15 @@ def stage(request: Request, worlds: int = 256, cousins: NDArray[np.int64] | None
     return Stage(pool, place, request.load(chosen, n, often))
 
 
-def rollout(on: Stage, plan: Sequence[Draw], policy: Policy, progress: Progress = silent) -> Rolled:
+def rollout(
+    on: Stage,
+    plan: Sequence[Draw],
+    policy: Policy,
+    progress: Progress = silent,
+    label: str = "episodes",
+) -> Rolled:
     """Run all episodes of a plan; each world takes the next one of its family when it is free.
+    label: under which it tells how far it is.
 
     What comes of an episode is the same whatever n and the plan's other episodes are, to the bit on
     the engine cpu, as far as a policy's actions in one world do not hang on the other worlds.
@@ -144,10 +140,10 @@ def rollout(on: Stage, plan: Sequence[Draw], policy: Policy, progress: Progress 
     if not len(plan):
         raise UsageError("a plan without an episode")
     run = _Run(on, plan, policy)
-    progress("episodes", 0, len(plan))
+    progress(label, 0, len(plan))
     while run.busy:
         run.step()
-        progress("episodes", run.finished, len(plan))
+        progress(label, run.finished, len(plan))
     return run.rolled()
 
 

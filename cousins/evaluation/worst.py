@@ -10,8 +10,9 @@ import numpy as np
 from scipy.special import betaincinv
 
 from cousins.env.episodes import Draw, draw
-from cousins.evaluation.rollout import Policy, Rolled, Stage, rollout
+from cousins.evaluation.rollout import Rolled, Stage, rollout
 from cousins.index import Index
+from cousins.policies import Policy
 from cousins.progress import Progress, silent
 
 PRIOR = 2.0  # episodes that the rate over all counts for
