@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cousins.env.worlds import Ids, Worlds
 from cousins.errors import UsageError
-from cousins.tasks import JOINTS, Memory, Now, Task
+from cousins.tasks import JOINTS, Memory, Now, Task, Watched
 from cousins.types import Array
 
 # A number beyond it is, to MuJoCo, a sign that a world went unstable (its mjMAXVAL).
@@ -129,8 +129,8 @@ class Episodes:
 
     def step(self, actions: Array, idle: NDArray[np.bool_]) -> Outcome:
         """Act in all worlds, actions (n, K); nothing is pushed in those that are `idle` (n,), whose
-        episode is over. Raises UsageError before all have begun, and for actions of another shape
-        or that are no numbers."""
+        episode is over, and they may stand still. Raises UsageError before all have begun, and for
+        actions of another shape or that are no numbers."""
         told, n = self.worlds.layout, len(self.begun)
         shape = (n, self.task.actions(told))
         actions = np.asarray(actions, float)
@@ -164,13 +164,37 @@ class Episodes:
         if not len(good):
             return
         which: Any = slice(None) if len(good) == len(self.begun) else good
-        memory = {name: value[which] for name, value in self._memory.items()}
+        memory = self._of(which)
         with np.errstate(all="ignore"):
             state = self.task.observe(np, self.worlds.layout, memory, self.now(which))
         self.seen["state"][which] = np.clip(np.nan_to_num(state), -LARGEST, LARGEST)
         if self.look is not None:
             for name, value in self.look(good).items():
                 self.seen[name][which] = value
+
+    def watch(self, ids: Ids, watched: Watched | None) -> Watched:
+        """What the task keeps account of in worlds (k,), each (k,), after `watched` (k,) of the
+        moment before; None: their episodes begin. Empty for a task that keeps none."""
+        if not hasattr(self.task, "watch"):
+            return {}
+        with np.errstate(all="ignore"):
+            told = self.task.watch(  # pyright: ignore
+                np, self.worlds.layout, self._of(ids), self.now(ids), watched
+            )
+        return {name: np.broadcast_to(np.asarray(value, float), len(ids))
+                for name, value in told.items()}  # fmt: skip
+
+    def failures(self, ids: Ids, watched: Watched) -> Mapping[str, NDArray[np.bool_]]:
+        """By kind, the first that is true first: whether the episodes of worlds (k,) failed so, if
+        they failed. watched (k,): up to now. Empty for a task that does not tell."""
+        if not hasattr(self.task, "failures"):
+            return {}
+        with np.errstate(all="ignore"):
+            told = self.task.failures(  # pyright: ignore
+                np, self.worlds.layout, self._of(ids), self.now(ids), watched
+            )
+        return {name: np.broadcast_to(np.asarray(value, bool), len(ids))
+                for name, value in told.items()}  # fmt: skip
 
     def told(self, outcome: Outcome | None = None) -> Mapping[str, NDArray[Any]]:
         """What `info` says of each world, (n,) each."""
@@ -186,6 +210,9 @@ class Episodes:
     def memory(self) -> Memory:
         """What each world's episode drew when it began, (n, ...) each."""
         return self._memory
+
+    def _of(self, which: Any) -> Memory:
+        return {name: value[which] for name, value in self._memory.items()}
 
     def now(self, which: Any = slice(None)) -> Now:
         """This moment, of worlds (all by default)."""

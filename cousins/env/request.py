@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
 from cousins import pack as packs
 from cousins.engines import Engine
@@ -41,9 +42,10 @@ class Request:
     robot: Robot | None = None
     control: str = "delta"
 
-    def load(self, chosen: Pool, n: int) -> Episodes:
-        """n worlds of these cousins. Raises what `Worlds` and `Episodes` raise."""
-        worlds = Worlds(self.pack, chosen, self.engine, n, self.robot, self.control)
+    def load(self, chosen: Pool, n: int, often: NDArray[np.integer] | None = None) -> Episodes:
+        """n worlds of these cousins; `often` as `Worlds` takes it. Raises what `Worlds` and
+        `Episodes` raise."""
+        worlds = Worlds(self.pack, chosen, self.engine, n, often, self.robot, self.control)
         look = None if self.images is None else Pictures(self.pack, worlds, self.images)
         return Episodes(worlds, self.task, look)
 

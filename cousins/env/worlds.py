@@ -193,17 +193,26 @@ class Worlds:
     """
 
     def __init__(
-        self, pack: Pack, chosen: Pool, engine: Engine, n: int, robot: Robot | None = None,
+        self,
+        pack: Pack,
+        chosen: Pool,
+        engine: Engine,
+        n: int,
+        often: NDArray[np.integer] | None = None,
+        robot: Robot | None = None,
         control: str = "delta",
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Load the families, with a robot in each world where one is given, that is moved in the
-        mode `control` of `cousins.robots.control`. Raises UsageError for no world at all, PackError for a family that cannot be run or is stepped unlike the others,
-        and what the engine and the robot raise."""
+        mode `control` of `cousins.robots.control`. often (m,): how many episodes each cousin will
+        run, by which families get their worlds; alike if not told. Raises UsageError for no world
+        at all, PackError for a family that cannot be run or is stepped unlike the others, and what
+        the engine and the robot raise."""
         if n < 1:
             raise UsageError(f"{n} worlds: ask for 1 or more")
         self.pool, self.robot, self.control = chosen, robot, control
         self.row = np.zeros(len(chosen), np.int64)  # of each cousin of the pool, in its engine
-        families, counts = np.unique(chosen.family, return_counts=True)
+        families, of = np.unique(chosen.family, return_inverse=True)
+        counts = np.bincount(of, often).astype(np.int64)
         self.cousin, parts, told = np.zeros(n, np.int64), [], None
         first = 0
         for k, many in zip(families.tolist(), shares(counts, n).tolist(), strict=True):
@@ -356,7 +365,7 @@ class Worlds:
                 told = reach.arm.gripped(command.grip[mine][go])
                 reach.ctrl[np.ix_(go, reach.arm.gripper)] = told
             part.running.drive(part.wrench, None if reach is None else reach.ctrl)
-            part.running.step(steps)
+            part.running.step(steps, None if idle is None else idle[part.worlds])
 
     def unstable(self) -> NDArray[np.bool_]:
         """(n,) whether a world went unstable since it was last reset."""

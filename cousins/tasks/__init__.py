@@ -155,6 +155,7 @@ class Verdict:
 
 
 Memory = Mapping[str, Any]  # what an episode drew when it began; arrays with the leading axes
+Watched = Mapping[str, Any]  # what a task kept account of since an episode began; each (...)
 
 
 class Task(Protocol):
@@ -206,6 +207,24 @@ class Task(Protocol):
 
     def judge(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Verdict:
         """Of the moment that an action led to."""
+        ...
+
+
+class Accountable(Protocol):
+    """What a task may have beside, by which an evaluation tells why episodes fail."""
+
+    def watch(
+        self, xp: Any, layout: Layout, memory: Memory, now: Now, watched: Watched | None
+    ) -> Watched:
+        """A few numbers (...) that grow or shrink as an episode goes on, such as how far a thing
+        ever was; watched: of the moment before, None when the episode begins."""
+        ...
+
+    def failures(
+        self, xp: Any, layout: Layout, memory: Memory, now: Now, watched: Watched
+    ) -> Mapping[str, Any]:
+        """Kinds of failure, each with whether (...) an episode that ended now without success
+        failed so. An episode is of the first kind that is true."""
         ...
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cousins.tasks import Command, Layout, Memory, Now, Verdict
+from cousins.tasks import Command, Layout, Memory, Now, Verdict, Watched
 
 GRAVITY = 9.81
 SETTLE = 0.2  # s before the first push
@@ -84,13 +85,32 @@ class Hold:
     def judge(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Verdict:
         """Reward: the mean over objects of 1 where one stood and less farther off, less the effort;
         ended once one fell; success while all are within `NEAR`."""
-        moved = now.pose[..., :3] - now.start[..., :3]
-        far = xp.sqrt((moved**2).sum(-1))
-        lean = (_above(xp, now.pose[..., 3:]) * _above(xp, now.start[..., 3:])).sum(-1)
-        fallen = ((lean < UPRIGHT) | (moved[..., 2] < -FELL)).any(-1)
+        far, fallen = _went(xp, now)
         near = 1 / (1 + (far / NEAR) ** 2)
         effort = (xp.clip(action, -1, 1) ** 2).mean(-1)
         return Verdict(near.mean(-1) - EFFORT * effort, fallen, (far < NEAR).all(-1) & ~fallen)
+
+    def watch(
+        self, xp: Any, layout: Layout, memory: Memory, now: Now, watched: Watched | None
+    ) -> Watched:
+        """How far, m, anything ever was from where it stood."""
+        far = _went(xp, now)[0].max(-1)
+        return {"farthest": far if watched is None else xp.maximum(far, watched["farthest"])}
+
+    def failures(
+        self, xp: Any, layout: Layout, memory: Memory, now: Now, watched: Watched
+    ) -> Mapping[str, Any]:
+        """Something fell, or is not where it stood."""
+        far, fallen = _went(xp, now)
+        return {"fell": fallen, "moved": (far >= NEAR).any(-1)}
+
+
+def _went(xp: Any, now: Now) -> tuple[Any, Any]:
+    """(..., A) how far each object is from where it stood, m, and (...) whether any fell."""
+    moved = now.pose[..., :3] - now.start[..., :3]
+    lean = (_above(xp, now.pose[..., 3:]) * _above(xp, now.start[..., 3:])).sum(-1)
+    fallen = ((lean < UPRIGHT) | (moved[..., 2] < -FELL)).any(-1)
+    return xp.sqrt((moved**2).sum(-1)), fallen
 
 
 def _above(xp: Any, quaternion: Any) -> Any:
