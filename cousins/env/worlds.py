@@ -291,9 +291,12 @@ class Worlds:
             if part.reach is not None:
                 part.reach.ctrl[local] = part.reach.arm.still(part.running.model)
         self.cousin[ids] = cousins
+        if self.parts[0].reach is not None:
+            self.put(ids, np.tile(self.parts[0].reach.arm.home, (len(ids), 1)))
 
     def put(self, ids: Ids, joints: Array) -> None:
-        """Put the arms of robots in worlds (k,) to joints (k, J), at rest, and tell them to stay."""
+        """Put the arms of robots in worlds (k,) to joints (k, J), at rest and open, and tell them
+        to stay so."""
         for part in self.parts:
             mine, reach = part.holds(ids), part.reach
             if reach is None or not mine.any():
@@ -301,7 +304,7 @@ class Worlds:
             local = ids[mine] - part.first
             state = part.running.state(local)
             qpos = state.qpos.copy()
-            qpos[:, reach.arm.qpos] = joints[mine]
+            qpos[:, reach.arm.qpos], qpos[:, reach.arm.fingers] = joints[mine], reach.arm.wide
             part.running.restore(replace(state, qpos=qpos), local)
             reach.ctrl[local[:, None], reach.arm.actuators] = joints[mine]
 

@@ -24,10 +24,11 @@ PREFIX = "robot/"  # of every name of the robot's in the joined model
 
 
 def mounted(family: Family, robot: Robot) -> Family:
-    """The family with a robot in each of its worlds, at home.
+    """The family with a robot in each of its worlds.
 
     Its model is the union model, then the robot under the body `BASE`, with names that begin with
-    `PREFIX`. Raises PackError for a family that says of no cousin where a robot's base stands, and
+    `PREFIX`. A reset leaves the robot where all its joints are 0, or their `ref`: what its joints
+    are measured from goes by where a cousin starts, so that home cannot be that. Raises PackError for a family that says of no cousin where a robot's base stands, and
     UsageError for a robot that MuJoCo cannot join to it.
     """
     if "robot_base" not in family.arrays:
@@ -41,9 +42,9 @@ def mounted(family: Family, robot: Robot) -> Family:
         raise UsageError(f"robot {robot.name} does not join the scene: {reason}") from None
     n, base = len(family), family.arrays["robot_base"]
     root = model.body(BASE).id
-    home = np.broadcast_to(_home(model, robot), (n, model.nq)).copy()
+    qpos = np.broadcast_to(model.qpos0, (n, model.nq)).copy()
     own = family.arrays["qpos"]
-    home[:, : own.shape[1]] = own
+    qpos[:, : own.shape[1]] = own
     place: dict[str, NDArray[Any]] = {}
     for name, part in (("body_pos", base[:, :3]), ("body_quat", base[:, 3:])):
         place[name] = np.broadcast_to(getattr(model, name), (n, *getattr(model, name).shape)).copy()
@@ -51,7 +52,7 @@ def mounted(family: Family, robot: Robot) -> Family:
     kept = {k: _longer(model, k, v) for k, v in family.arrays.items() if k != "qpos"}
     bank = None if family.bank is None else _wider(model, family.bank)
     return replace(
-        family, xml=xml, files=files, arrays={**kept, **place, "qpos": home}, bank=bank
+        family, xml=xml, files=files, arrays={**kept, **place, "qpos": qpos}, bank=bank
     )
 
 
@@ -70,15 +71,6 @@ def _joined(family: Family, robot: Robot) -> tuple[str, dict[str, bytes]]:
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise UsageError(f"robot {robot.name} does not join the scene: {reason}") from None
-
-
-def _home(model: mujoco.MjModel, robot: Robot) -> NDArray[np.float64]:
-    """(nq,) the joined model with the robot at home, its gripper open."""
-    out, config = model.qpos0.copy(), robot.config
-    names = (*config.joints, *config.gripper.joints)
-    for name, value in zip(names, (*config.home, *config.gripper.home), strict=True):
-        out[model.joint(PREFIX + name).qposadr[0]] = value
-    return out
 
 
 def _wider(model: mujoco.MjModel, bank: Bank) -> Bank:

@@ -63,16 +63,15 @@ class Push(Manipulation):
         return False
 
     def suits(self, layout: Layout) -> list[int]:
-        """What stands on a surface by itself and does not roll, the lowest for its width first."""
+        """What stands on a surface, does not roll and is not tall for its width; the smallest
+        first, which has most room."""
         robot, size = manipulator(layout), layout.size
         rolls = np.zeros(len(layout.names), bool) if layout.rolls is None else layout.rolls
         on = np.full(len(layout.names), 0) if layout.surface is None else layout.surface
         good = [k for k in range(len(layout.names)) if not rolls[k] and on[k] >= 0]
         wide = size[:, :2].min(1)
-        return sorted(
-            (k for k in good if size[k, 2] < 3 * wide[k] and size[k, :2].max() < robot.reach / 3),
-            key=lambda k: size[k, 2] / wide[k],
-        )
+        low = (k for k in good if size[k, 2] < 2 * wide[k] and size[k, :2].max() < robot.reach / 3)
+        return sorted(low, key=lambda k: size[k, :2].max())
 
     def begin(self, xp: Any, layout: Layout, uniform: Any, now: Now) -> Memory:
         """The region, to which the way is free, and where the fingertips begin, beside the thing."""
