@@ -40,11 +40,10 @@ class Chain:
         return len(self.axis)
 
 
-def chain(robot: Robot, model: mujoco.MjModel | None = None) -> Chain:
-    """The chain from a robot's base frame to its tool. model: the robot's, where it is compiled
-    already. What the actuators cannot be told is left out of the ranges."""
-    told = robot.config
-    model = robot.model() if model is None else model
+def chain(robot: Robot) -> Chain:
+    """The chain from a robot's base frame to its tool. What the actuators cannot be told is left
+    out of the ranges."""
+    told, model = robot.config, robot.model()
     joints = [model.joint(name).id for name in told.joints]
     assert isinstance(told.tool, str)
     site = model.site(told.tool).id

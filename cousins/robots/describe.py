@@ -48,17 +48,20 @@ class Tool(Pose):
 
 class Gripper(_Model):
     """actuators, and what they are told when it is `open` and when it is `closed`; opening: what
-    then lies between the pads, m. joints: those that the fingers move on, and at `home`, where
-    they are when it is open. pads: the geoms that touch what is gripped, or bodies, all of whose
-    geoms do."""
+    then lies between the pads, m; speed: at which that changes, m/s. joints: those that the fingers
+    move on, and at `home`, where they are when it is open. pads: the geoms that touch what is
+    gripped, or bodies, all of whose geoms do; friction: theirs, whatever they touch, by default as
+    the MJCF has it."""
 
     actuators: Names
     open: Numbers
     closed: Numbers
     opening: Positive
+    speed: Positive = 0.15
     joints: Names
     home: Numbers
     pads: Names
+    friction: Positive | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Gripper:
@@ -88,7 +91,8 @@ class Description(_Model):
     default. tool: a site, or where on which body that lies. joints: the chain's; actuators: one of
     position for each. velocity: the fastest that each joint goes, rad/s or m/s; tool_speed, m/s,
     and tool_turn, rad/s, the same of the tool. home: of the joints, where an episode begins.
-    reach: how far from the base's origin the tool gets, m.
+    reach: how far from the base's origin the tool gets, m. gravcomp: gravity does nothing to the
+    robot, as the controllers of real ones see to.
     """
 
     name: Name
@@ -103,6 +107,7 @@ class Description(_Model):
     workspace: Workspace
     tool_speed: Positive = 0.25
     tool_turn: Positive = 1.5
+    gravcomp: bool = True
     gripper: Gripper
 
     @model_validator(mode="after")

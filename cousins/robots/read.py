@@ -16,6 +16,8 @@ from cousins.robots.describe import Description, Pose, Tool
 MAX_XML = 16 << 20
 MAX_FILE = 64 << 20
 MAX_BYTES = 512 << 20  # of all its files
+PRIORITY = 2  # of pads: a scene's objects have 1, and it is the rubber's friction that counts
+TORSION, ROLLING = 0.01, 1e-4  # m, of pads: as of a patch of a centimetre
 TOOL = "tool"  # the site that is made where the MJCF has none
 # A scene has its own; a keyframe's numbers are of a robot that is alone.
 LEFT_OUT = {"option", "visual", "statistic", "size", "custom", "sensor", "keyframe"}
@@ -25,7 +27,8 @@ def read(path: Path, told: Description) -> tuple[str, dict[str, bytes], Descript
     """The MJCF's text, the files that it names and the description, whose tool is now a site.
 
     Files are renamed so that they meet none of a scene's; options, lights, keyframes and sensors
-    are left out; the root stands where the description has it. Raises UsageError.
+    are left out; what the description says of the root's place, of gravity and of the pads'
+    friction is written into it. Raises UsageError.
     """
     root = _parsed(path)
     for part in [part for part in root if part.tag in LEFT_OUT]:
@@ -41,6 +44,16 @@ def read(path: Path, told: Description) -> tuple[str, dict[str, bytes], Descript
     files = _files(path, root, told.name)
     if told.stand is not None:
         _place(_body(path, root, told.base), told.stand)
+    bodies = [body for world in worlds for body in world.iter("body")]
+    if told.gravcomp:
+        for body in bodies:
+            body.set("gravcomp", "1")
+    if told.gripper.friction is not None:
+        for body in bodies:
+            for geom in body.findall("geom"):
+                if {body.get("name"), geom.get("name")} & set(told.gripper.pads):
+                    geom.set("friction", f"{told.gripper.friction!r} {TORSION!r} {ROLLING!r}")
+                    geom.set("priority", str(PRIORITY))
     if isinstance(told.tool, Tool):
         sites = {site.get("name") for site in root.iter("site")}
         name = next(n for n in (TOOL, *(f"{TOOL}_{k}" for k in range(99))) if n not in sites)
