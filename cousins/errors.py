@@ -27,6 +27,10 @@ class EngineError(CousinsError):
     """An engine cannot step this pack."""
 
 
+class ResultsError(CousinsError):
+    """A table of policies' results cannot be read, or two of them do not go together."""
+
+
 class MissingDependencyError(CousinsError):
     """An optional part or a system library is not installed; the message says how to get it."""
 
