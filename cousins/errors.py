@@ -31,6 +31,10 @@ class ResultsError(CousinsError):
     """A table of policies' results cannot be read, or two of them do not go together."""
 
 
+class PolicyError(CousinsError):
+    """A policy cannot be loaded, or gives what are no actions."""
+
+
 class MissingDependencyError(CousinsError):
     """An optional part or a system library is not installed; the message says how to get it."""
 

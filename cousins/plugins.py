@@ -21,6 +21,7 @@ Group = Literal[
     "cousins.engines",
     "cousins.axes",
     "cousins.tasks",
+    "cousins.policies",
 ]
 
 
