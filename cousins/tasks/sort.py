@@ -16,7 +16,7 @@ from cousins.tasks.manipulation import Manipulation, fallen, manipulator
 BORDER = 0.02  # m that a thing's middle is beyond the middle line
 ROW = 0.09  # m between the places of a side
 OUT = 0.16  # m from the middle line at which they are
-AWAY = 0.05  # m
+AWAY = 0.03  # m over the last one that the fingers are in the end
 SLOW = 0.1  # m/s
 
 
