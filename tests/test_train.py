@@ -410,5 +410,5 @@ def test_it_learns_to_hold(pack, tmp_path):
     moments = []
     task = Hold(pushes=2, limit=1.0)
     train(pack, task, out=tmp_path / "run", steps=60_000, worlds=32, video=False, seed=1,
-          batch=2048, watch=moments.append)  # fmt: skip
+          batch=2048, threads=1, watch=moments.append)  # fmt: skip
     assert moments[-1].tally.mean_return > 1.15 * moments[1].tally.mean_return
