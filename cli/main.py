@@ -16,6 +16,7 @@ from .augment import augment
 from .calibrate import calibrate
 from .capture import capture
 from .check import check
+from .compare import compare
 from .console import err
 from .demo import demo
 from .doctor import doctor
@@ -44,7 +45,7 @@ app = typer.Typer(
 # `cousins --help` answers at once.
 VERBS = (
     tag, capture, scan, label, weigh, probe, calibrate, augment, run, train, view, render, export,
-    info, list, check, film, score, doctor, demo,
+    info, list, check, compare, film, score, doctor, demo,
 )  # fmt: skip
 for verb in VERBS:
     app.command()(verb)

@@ -64,8 +64,10 @@ def quiet() -> Iterator[None]:
         before.set()
 
 
-def advance(sims: Batch, steps: int, piece: int = 50) -> NDArray[np.bool_]:
-    """Step every simulation, a piece at a time, so that an interrupt is heard.
+def advance(
+    sims: Batch, steps: int, piece: int = 50, ids: NDArray[np.int64] | None = None
+) -> NDArray[np.bool_]:
+    """Step simulations (k,), all by default, a piece at a time, so that an interrupt is heard.
 
     Gives (n,) whether MuJoCo gave up a simulation, which then stays where it was.
     """
@@ -73,7 +75,7 @@ def advance(sims: Batch, steps: int, piece: int = 50) -> NDArray[np.bool_]:
     with quiet():
         for start in range(0, steps, piece):
             try:
-                sims.step(nstep=min(piece, steps - start))
+                sims.step(ids, min(piece, steps - start))
             except SimulationError as error:
                 failed[list(error.ids)] = True
     return failed

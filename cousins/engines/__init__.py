@@ -108,8 +108,9 @@ class Running(Protocol):
         """
         ...
 
-    def step(self, steps: int = 1) -> None:
-        """Advance every world by that many of the model's time steps."""
+    def step(self, steps: int = 1, idle: NDArray[np.bool_] | None = None) -> None:
+        """Advance every world by that many of the model's time steps. idle (n,): those that nobody
+        looks at before they are reset, which an engine may leave out."""
         ...
 
     def ncon(self) -> NDArray[np.int64]:

@@ -141,12 +141,14 @@ class CpuRunning:
         if ctrl is not None:
             self.batch.ctrl = ctrl
 
-    def step(self, steps: int = 1) -> None:
-        """Advance every world by that many of the model's time steps.
+    def step(self, steps: int = 1, idle: NDArray[np.bool_] | None = None) -> None:
+        """Advance every world that is not idle by that many of the model's time steps.
 
         A world that MuJoCo gives up is unstable and stays where it was; the others go on.
         """
-        self._failed |= advance(self.batch, steps)
+        ids = np.flatnonzero(~idle) if idle is not None and idle.any() else None
+        if ids is None or len(ids):
+            self._failed |= advance(self.batch, steps, ids=ids)
 
     def ncon(self) -> NDArray[np.int64]:
         """(n,) how many contacts each world had at its last step; none between sleepers."""

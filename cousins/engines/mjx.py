@@ -140,7 +140,7 @@ class MjxRunning:
         every = np.arange(len(self))
         self._write(every, **{k: v for k, v in given.items() if v is not None})
 
-    def step(self, steps: int = 1) -> None:
+    def step(self, steps: int = 1, idle: NDArray[np.bool_] | None = None) -> None:
         """Advance every world by that many of the model's time steps. A world that goes unstable
         stays so until it is reset. Raises EngineError where "warp" has no room for all contacts.
         """

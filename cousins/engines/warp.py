@@ -179,7 +179,7 @@ class WarpRunning:
                 with self._there():
                     fill(self._wp, array, value)
 
-    def step(self, steps: int = 1) -> None:
+    def step(self, steps: int = 1, idle: NDArray[np.bool_] | None = None) -> None:
         """Advance every world by that many of the model's time steps.
 
         A world that explodes is unstable, and starts anew as MuJoCo has it; the others go on.

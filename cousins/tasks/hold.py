@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cousins.tasks import Layout, Memory, Now, Verdict
+from cousins.tasks import Command, Layout, Memory, Now, Verdict, Watched
 
 GRAVITY = 9.81
 SETTLE = 0.2  # s before the first push
@@ -30,6 +31,11 @@ class Hold:
     name: str = "hold"
     instruction: str = "keep everything where it stands"
 
+    @property
+    def robotic(self) -> bool:
+        """Hands that nobody sees push."""
+        return False
+
     def numbers(self, layout: Layout) -> int:
         """When each push comes, at what, whither and how strongly."""
         return 4 * self.pushes
@@ -43,7 +49,7 @@ class Hold:
         parts = ("dx", "dy", "dz", "qw", "qx", "qy", "qz", "vx", "vy", "vz", "wx", "wy", "wz")
         return tuple(f"{name}.{part}" for name in layout.names for part in parts)
 
-    def begin(self, xp: Any, layout: Layout, uniform: Any) -> Memory:
+    def begin(self, xp: Any, layout: Layout, uniform: Any, now: Now) -> Memory:
         """The pushes of an episode: each (..., pushes)."""
         when, what, whither, much = (uniform[..., k::4] for k in range(4))
         many = len(layout.names)
@@ -55,8 +61,8 @@ class Hold:
             * xp.stack([xp.cos(angle), xp.sin(angle)], -1),
         }
 
-    def wrench(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Any:
-        """(..., A, 6): the action's forces and those of the pushes that are on."""
+    def command(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Command:
+        """The action's forces and those of the pushes that are on."""
         many = len(layout.names)
         weight = GRAVITY * xp.asarray(layout.mass)[:, None]
         chosen = xp.clip(action, -1, 1)
@@ -66,7 +72,7 @@ class Hold:
         at = on[..., None] & (memory["what"][..., None] == xp.arange(many))
         pushed = (at[..., None] * memory["push"][..., None, :]).sum(-3)
         flat = weight * (own + pushed)
-        return xp.concatenate([flat, xp.zeros((*flat.shape[:-1], 4))], -1)
+        return Command(xp.concatenate([flat, xp.zeros((*flat.shape[:-1], 4))], -1))
 
     def observe(self, xp: Any, layout: Layout, memory: Memory, now: Now) -> Any:
         """(..., 13 A); a quaternion and its negative look the same."""
@@ -79,13 +85,32 @@ class Hold:
     def judge(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Verdict:
         """Reward: the mean over objects of 1 where one stood and less farther off, less the effort;
         ended once one fell; success while all are within `NEAR`."""
-        moved = now.pose[..., :3] - now.start[..., :3]
-        far = xp.sqrt((moved**2).sum(-1))
-        lean = (_above(xp, now.pose[..., 3:]) * _above(xp, now.start[..., 3:])).sum(-1)
-        fallen = ((lean < UPRIGHT) | (moved[..., 2] < -FELL)).any(-1)
+        far, fallen = _went(xp, now)
         near = 1 / (1 + (far / NEAR) ** 2)
         effort = (xp.clip(action, -1, 1) ** 2).mean(-1)
         return Verdict(near.mean(-1) - EFFORT * effort, fallen, (far < NEAR).all(-1) & ~fallen)
+
+    def watch(
+        self, xp: Any, layout: Layout, memory: Memory, now: Now, watched: Watched | None
+    ) -> Watched:
+        """How far, m, anything ever was from where it stood."""
+        far = _went(xp, now)[0].max(-1)
+        return {"farthest": far if watched is None else xp.maximum(far, watched["farthest"])}
+
+    def failures(
+        self, xp: Any, layout: Layout, memory: Memory, now: Now, watched: Watched
+    ) -> Mapping[str, Any]:
+        """Something fell, or is not where it stood."""
+        far, fallen = _went(xp, now)
+        return {"fell": fallen, "moved": (far >= NEAR).any(-1)}
+
+
+def _went(xp: Any, now: Now) -> tuple[Any, Any]:
+    """(..., A) how far each object is from where it stood, m, and (...) whether any fell."""
+    moved = now.pose[..., :3] - now.start[..., :3]
+    lean = (_above(xp, now.pose[..., 3:]) * _above(xp, now.start[..., 3:])).sum(-1)
+    fallen = ((lean < UPRIGHT) | (moved[..., 2] < -FELL)).any(-1)
+    return xp.sqrt((moved**2).sum(-1)), fallen
 
 
 def _above(xp: Any, quaternion: Any) -> Any:
