@@ -39,6 +39,12 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same policy.")] = 0,
     engine: Annotated[str, typer.Option(help="What steps them: cpu, warp.")] = "cpu",
+    robot: Annotated[
+        str | None, typer.Option(help="Of a task that takes one: arm, gantry, or an MJCF.")
+    ] = None,
+    control: Annotated[
+        str, typer.Option(help="What actions move: joint, delta or pose.")
+    ] = "delta",
     trainer: Annotated[
         str | None,
         typer.Option(help="sb3 or rsl-rl; by default the first on cpu, the second elsewhere."),
@@ -64,22 +70,26 @@ def train(
 ) -> None:  # fmt: skip
     """Train a policy by reinforcement learning; ONNX with a card, checkpoints, logs and a video."""
     from cousins.errors import UsageError
+    from cousins.tasks import task as named
     from cousins.train import Curriculum
     from cousins.train import train as learn
     from cousins.variation.strengths import span
 
     out = output or Path("runs") / task
     asked = settings_given(settings)
-    taken = {"pack", "task", "out", "steps", "minutes", "worlds", "seed", "engine", "cousins",
-             "curriculum", "trainer", "resume", "video", "watch"}  # fmt: skip
+    known = getattr(named(task), "__dataclass_fields__", {})
+    chosen = named(task, **{name: asked.pop(name) for name in list(asked) if name in known})
+    taken = {"pack", "task", "out", "steps", "minutes", "worlds", "seed", "engine", "robot",
+             "control", "cousins", "curriculum", "trainer", "resume", "video", "watch"}  # fmt: skip
     if taken & set(asked):
         name = min(taken & set(asked))
         raise UsageError(f"--set {name}: not a setting; it has an option of its own")
     try:
         with _told(as_json) as watch:
             done = learn(
-                pack, task, out=out, steps=steps, minutes=minutes, worlds=worlds, seed=seed,
-                engine=engine, cousins=None if cousins is None else span(cousins, "--cousins"),
+                pack, chosen, out=out, steps=steps, minutes=minutes, worlds=worlds, seed=seed,
+                engine=engine, robot=robot, control=control,
+                cousins=None if cousins is None else span(cousins, "--cousins"),
                 curriculum=Curriculum() if curriculum else None, trainer=trainer, resume=resume,
                 video=not no_video, watch=watch, **asked,
             )  # fmt: skip

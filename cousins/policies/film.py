@@ -20,6 +20,7 @@ from cousins.pack import Pack
 from cousins.phone.shots import open_video
 from cousins.picture import CAMERA, Image, mosaic
 from cousins.policies import Policy, observed
+from cousins.robots import Robot
 from cousins.tasks import Task
 from cousins.types import Intrinsics
 
@@ -34,6 +35,8 @@ def film(
     policy: Policy,
     *,
     engine: Engine | str = "cpu",
+    robot: Robot | str | None = None,
+    control: str = "delta",
     cousins: Chosen = None,
     worlds: int = 4,
     seed: int = 0,
@@ -45,7 +48,15 @@ def film(
     stays as it ended. Raises MissingDependencyError without OpenGL or without a writer of mp4, and
     what the environment and the policy raise."""
     env = CousinsVectorEnv(
-        pack, task, worlds, engine=engine, cousins=cousins, seed=seed, observe=observed(policy)
+        pack,
+        task,
+        worlds,
+        engine=engine,
+        robot=robot,
+        control=control,
+        cousins=cousins,
+        seed=seed,
+        observe=observed(policy),
     )
     images = Images(("rgb",), (camera,), size, samples=4)
     pictures = Pictures(env.request.pack, env.episodes.worlds, images)

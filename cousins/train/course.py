@@ -51,14 +51,12 @@ class Course(CousinsVectorEnv):
     """
 
     def __init__(
-        self, *args: Any, seed: int, done: int = 0, curriculum: Curriculum | None = None, **how: Any
+        self, *args: Any, seed: int, curriculum: Curriculum | None = None, **how: Any
     ) -> None:
-        """As `CousinsVectorEnv`. seed and done, the steps that were made before: what its worlds
-        draw. Raises UsageError for a curriculum over cousins that tell no distance."""
+        """As `CousinsVectorEnv`, but for `seed`; see `draw_from`. Raises UsageError for a
+        curriculum over cousins that tell no distance."""
         super().__init__(*args, autoreset_mode=AutoresetMode.SAME_STEP, **how)
-        root = np.random.SeedSequence((seed, done))
-        self._begins = np.random.default_rng(root.spawn(1)[0])
-        self._seed([int(s) for s in root.generate_state(self.num_envs)])
+        self.draw_from(seed, 0)
         self.curriculum, self.stepping, self.begun = curriculum, 0.0, 0
         self._share = 1.0
         window = max(WINDOW, 2 * self.num_envs)
@@ -75,6 +73,13 @@ class Course(CousinsVectorEnv):
             if not np.isfinite(pool.distance).all():
                 raise UsageError("--curriculum: the pack's cousins tell no distance: augment anew")
             self.widen(curriculum.first)
+
+    def draw_from(self, seed: int, done: int) -> None:
+        """Let what its worlds draw follow from a seed and the steps that were made before; each
+        world's stream from that seed alone, so that no two seeds share any."""
+        root = np.random.SeedSequence((seed, done))
+        self._begins = np.random.default_rng(root.spawn(1)[0])
+        self._seed([int(s) for s in root.generate_state(self.num_envs, np.uint64)])
 
     def reset(self, **how: Any) -> tuple[Observation, dict[str, Any]]:
         """Begin everywhere, each world at a time of its own."""

@@ -22,7 +22,8 @@ KEPT = 3  # checkpoints
 MAX_BYTES = 1 << 30
 MAX_ASKED = 1 << 20
 VERSION = 1
-FREE = ("steps", "minutes")  # what may be asked for otherwise when one goes on
+# What may be asked for otherwise when one goes on.
+FREE = {"steps", "minutes", "cousins_version"}
 
 
 @dataclass(frozen=True)
@@ -31,33 +32,42 @@ class Folder:
 
     path: Path
 
-    def begin(self, asked: Mapping[str, Any], resume: bool) -> dict[str, Any] | None:
-        """Make the folder, and give the last checkpoint where a training is to go on in it.
+    def before(self, asked: Mapping[str, Any], resume: bool) -> dict[str, Any] | None:
+        """The last checkpoint, where a training is to go on and has one. Writes nothing.
 
-        Raises UsageError where it holds a training that nobody wants to go on with, none to go on
-        with, or one of something else; PolicyError for a checkpoint that cannot be read.
+        Raises UsageError where the folder holds a training that nobody wants to go on with, none to
+        go on with, or one of something else; PolicyError for a checkpoint that cannot be read.
         """
         file = self.path / ASKED
         if not resume:
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-                what = (
-                    "holds a training: --resume goes on in it, or" if file.exists() else "exists:"
-                )
+                begun = "holds a training: --resume goes on in it, or"
+                what = begun if file.exists() else "exists:"
                 raise UsageError(f"{self.path}: {what} choose another output")
-            write_file(file, (json.dumps(asked, indent=1) + "\n").encode())
             return None
         if not file.is_file():
             raise UsageError(f"{self.path}: holds no training to go on with: leave out --resume")
         before = self._asked(file)
         now = json.loads(json.dumps(asked))
-        for name in sorted({*before, *now} - {*FREE, "cousins_version"}):
+        for name in sorted({*before, *now} - FREE):
             if before.get(name) != now.get(name):
                 raise UsageError(
                     f"{self.path}: was begun with {name} {_short(before.get(name))}, not "
                     f"{_short(now.get(name))}: ask for the same, or choose another output"
                 )
-        write_file(file, (json.dumps(asked, indent=1) + "\n").encode())
         return self._last()
+
+    def begin(self, asked: Mapping[str, Any], steps: int) -> None:
+        """Say what is asked for, and forget the lines of progress.csv after so many steps. Raises
+        PackError where the disk refuses."""
+        write_file(self.path / ASKED, (json.dumps(asked, indent=1) + "\n").encode())
+        file = self.path / PROGRESS
+        if not file.exists():
+            return
+        head, *lines = file.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if line.split(",")[0].isdecimal()
+                and int(line.split(",")[0]) <= steps]  # fmt: skip
+        write_file(file, ("\n".join([head, *kept]) + "\n").encode())
 
     def save(self, steps: int, seconds: float, parts: Mapping[str, Any]) -> Path:
         """Write a checkpoint, and forget the oldest."""
@@ -79,16 +89,6 @@ class Folder:
         head = "" if file.exists() else ",".join(COLUMNS) + "\n"
         with open(file, "a", encoding="utf-8") as out:
             out.write(head + ",".join(cells) + "\n")
-
-    def cut(self, steps: int) -> None:
-        """Forget the lines of progress.csv after so many steps."""
-        file = self.path / PROGRESS
-        if not file.exists():
-            return
-        head, *lines = file.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if line.split(",")[0].isdecimal()
-                and int(line.split(",")[0]) <= steps]  # fmt: skip
-        write_file(file, ("\n".join([head, *kept]) + "\n").encode())
 
     def _checkpoints(self) -> list[Path]:
         return sorted((self.path / CHECKPOINTS).glob("[0-9]*.pt"))

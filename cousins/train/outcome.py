@@ -38,6 +38,8 @@ def card(course: Course, network: Mlp, trainer: Trainer, steps: int, seed: int) 
     return Card(
         cousins_version=__version__,
         task=TaskTold(name=task.name, settings=settings),
+        robot=course.request.robot and course.request.robot.name,
+        mode=course.request.control if course.request.robot else None,
         control=task.control,
         observation=task.observations(layout),
         action=_actions(task, layout, network.outputs),
