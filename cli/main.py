@@ -31,6 +31,7 @@ from .run import run
 from .scan import scan
 from .score import score
 from .tag import tag
+from .train import train
 from .view import view
 from .weigh import weigh
 
@@ -43,8 +44,8 @@ app = typer.Typer(
 # In the order of use. A verb's module imports what it works with inside its function, so that
 # `cousins --help` answers at once.
 VERBS = (
-    tag, capture, scan, label, weigh, probe, calibrate, augment, run, view, render, export, info,
-    list, check, compare, film, score, doctor, demo,
+    tag, capture, scan, label, weigh, probe, calibrate, augment, run, train, view, render, export,
+    info, list, check, compare, film, score, doctor, demo,
 )  # fmt: skip
 for verb in VERBS:
     app.command()(verb)
