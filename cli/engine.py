@@ -21,12 +21,18 @@ Proxies = Annotated[
 
 def engine_of(name: str, settings: list[str] | None, **given: Any) -> Engine:
     """The engine of that name. Raises UsageError for what there is not."""
+    from cousins.engines import engine
+
+    return engine(name, **{k: v for k, v in given.items() if v} | parsed(settings))
+
+
+def parsed(settings: list[str] | None) -> dict[str, Any]:
+    """By name, what was given as NAME=VALUE. Raises UsageError for another form."""
     import yaml
 
-    from cousins.engines import engine
     from cousins.errors import UsageError
 
-    asked = {key: value for key, value in given.items() if value}
+    asked: dict[str, Any] = {}
     for setting in settings or ():
         key, sign, value = setting.partition("=")
         if not sign or not value:
@@ -35,4 +41,4 @@ def engine_of(name: str, settings: list[str] | None, **given: Any) -> Engine:
             asked[key] = yaml.safe_load(value)
         except yaml.YAMLError:
             asked[key] = value
-    return engine(name, **asked)
+    return asked

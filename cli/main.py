@@ -19,6 +19,7 @@ from .check import check
 from .console import err
 from .demo import demo
 from .doctor import doctor
+from .evaluate import evaluate
 from .export import export
 from .film import film
 from .info import info
@@ -42,8 +43,8 @@ app = typer.Typer(
 # In the order of use. A verb's module imports what it works with inside its function, so that
 # `cousins --help` answers at once.
 VERBS = (
-    tag, capture, scan, label, weigh, probe, calibrate, augment, run, view, render, export, info,
-    list, check, film, score, doctor, demo,
+    tag, capture, scan, label, weigh, probe, calibrate, augment, run, evaluate, view, render,
+    export, info, list, check, film, score, doctor, demo,
 )  # fmt: skip
 for verb in VERBS:
     app.command()(verb)
