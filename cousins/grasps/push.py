@@ -76,7 +76,8 @@ def _push(
     low, high = across.through(at, level)
     low = np.where(low < high, low, np.inf)
     first, part = low.min(0), low.argmin(0)
-    slant = across.slant(part, at, level, False).reshape(len(sides), -1)
+    facing = -across.surface(part, at, level, False)[:, 1]
+    slant = np.arccos(np.clip(facing, -1.0, 1.0)).reshape(len(sides), -1)
     first = first.reshape(len(sides), -1)
     met = np.isfinite(first).any(0)
     if not met.any():

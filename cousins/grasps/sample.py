@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cousins.grasps.gripper import Grasps, Gripper, joined
-from cousins.grasps.solid import Lines, Part, Solid, lines, solid
+from cousins.grasps.solid import Part, Solid, lines, solid
 from cousins.types import Array
 
 TURNS = 12  # ways to turn the gripper about its approach, through half a turn
@@ -26,8 +26,13 @@ BINS, COLUMNS, LEVELS = 160, 40, 24  # along, across and up, at most
 # Of each turn, looked at closely: in all, of one thing between the pads, at one place along it.
 PER_TURN, PER_THING, HEIGHTS = 32, 16, 3
 TOUCH = 0.0007  # m, what a pad yields: all that is so near to its first contact is touched
+TURN = 0.002  # m, that a pad does not touch before it has turned the thing by a little
 # m, by which a hold is half as good: off the centre of mass across, along and above the pads.
 ACROSS, ALONG, ABOVE = 0.03, 0.05, 0.08
+STIFF = 1e-9  # m², of what is touched: narrower, it may lean any way
+TURNED = 0.8  # rad, up to which pads turn a wall
+# Of the friction cone: where half of what is held slips, how sharply, and what is worth no try.
+HALF, SHARP, STEEPEST = 0.7, 0.12, 1.15
 SAME = 1e-9  # of the score: no difference
 
 
@@ -134,14 +139,13 @@ def _turned(body: Solid, gripper: Gripper, frame: Array, centre: Array, up: Arra
     grid = _grid(body, gripper, frame, middle)
     if not len(grid.x):
         return joined([])
-    across = lines(body, frame)
     x, h = (v.ravel() for v in np.meshgrid(grid.x, grid.h, indexing="ij"))
-    low, high = across.through(x, -h)
+    low, high = lines(body, frame).through(x, -h)
     filled = _filled(low, high, grid)
     picked = _candidates(filled, grid, gripper, middle)
     if not len(picked.column):
         return joined([])
-    return _held(picked, low, high, across, grid, gripper, frame, middle, body, up)
+    return _held(picked, low, high, grid, gripper, frame, middle, body, up)
 
 
 def _filled(low: Array, high: Array, grid: _Grid) -> NDArray[np.bool_]:
@@ -282,7 +286,6 @@ def _held(
     picked: _Picked,
     low: Array,
     high: Array,
-    across: Lines,
     grid: _Grid,
     gripper: Gripper,
     frame: Array,
@@ -294,26 +297,27 @@ def _held(
     step = grid.x[1] - grid.x[0] if len(grid.x) > 1 else gripper.pad[0]
     inner = int(np.floor(gripper.pad[0] / 2 / step + 1e-6))
     tall = max(1, round(gripper.pad[1] / grid.rise))
-    i = picked.column[:, None, None] + np.arange(-inner, inner + 1)[:, None]
-    k = picked.level[:, None, None] + np.arange(tall)
-    real = (i >= 0) & (i < len(grid.x)) & (k < len(grid.h))
+    # The pad's lines, and those just around it.
+    i = picked.column[:, None, None] + np.arange(-inner - 1, inner + 2)[:, None]
+    k = picked.level[:, None, None] + np.arange(-1, tall + 1)
+    own = (np.abs(i - picked.column[:, None, None]) <= inner) & (k >= picked.level[:, None, None])
+    own &= k < picked.level[:, None, None] + tall
+    real = (i >= 0) & (i < len(grid.x)) & (k >= 0) & (k < len(grid.h))
     i, k = np.clip(i, 0, len(grid.x) - 1), np.clip(k, 0, len(grid.h) - 1)
     ray = (i * len(grid.h) + k).reshape(len(i), -1)
-    real = np.broadcast_to(real, (len(i), 2 * inner + 1, tall)).reshape(ray.shape)
+    own, real = own.reshape(ray.shape), np.broadcast_to(real, own.shape).reshape(ray.shape)
+    beside = np.pad(np.arange((2 * inner + 3) * (tall + 2)).reshape(2 * inner + 3, -1)[1:-1, 1:-1], 1,
+                    mode="edge").ravel()  # fmt: skip
     a, b = low[:, ray], high[:, ray]  # (p, n, w)
-    start, stop = (grid.start + grid.bin * (v + o) for v, o in
+    start, stop = (grid.start + grid.bin * (v + o)[:, None] for v, o in
                    ((picked.first, -0.5), (picked.last, 1.5)))  # fmt: skip
-    mine = real & (a < b) & (a > start[:, None]) & (b < stop[:, None])
-    sides = [_side(np.where(mine, a, np.inf), ray, grid, across, False),
-             _side(np.where(mine, -b, np.inf), ray, grid, across, True)]  # fmt: skip
+    mine = real & (a < b) & (a < stop) & (b > start)
+    sides = [_side(np.where(mine, a, np.inf).min(0), own, beside, ray, grid),
+             _side(np.where(mine, -b, np.inf).min(0), own, beside, ray, grid)]  # fmt: skip
     left, right = sides[0].at, -sides[1].at
     width = right - left
-    gap = np.maximum(
-        0.0, np.maximum(sides[0].low, sides[1].low) - np.minimum(sides[0].high, sides[1].high)
-    )  # (n, 2), fmt: skip
-    apart = np.arctan2(np.linalg.norm(gap, axis=1), width)
-    cone = np.arctan(gripper.friction)
-    slant = np.maximum(sides[0].slant, sides[1].slant) + apart
+    slant = _slant(sides[0], sides[1], width)
+    steep = slant / np.arctan(gripper.friction)
     tip = grid.low + grid.rise * picked.level
     floor = np.where(picked.level == 0, gripper.clearance, 0.0)
     tip = tip + floor
@@ -322,7 +326,7 @@ def _held(
     lowest = position @ up - _reach(gripper, frame, up, width)
     drop = lowest - (body.vertices @ up).min()
     opening = np.minimum(width + 2 * grid.bin * np.maximum(picked.spare, 0), gripper.opening)
-    ok = np.isfinite(width) & (width > 0) & (slant < cone)
+    ok = np.isfinite(width) & (width > 0) & (steep < STEEPEST)
     ok &= width <= gripper.opening - 2 * gripper.clearance
     ok &= drop > gripper.clearance - 1e-6
     patch = np.minimum(sides[0].high - sides[0].low, sides[1].high - sides[1].low) + [step,
@@ -330,11 +334,33 @@ def _held(
     area = np.clip(patch / gripper.pad, 0.0, 1.0).prod(1)
     lever = (at * [1, 1, -1] - middle) / [ACROSS, ALONG, ABOVE]
     margin = np.clip((gripper.opening - width) / 0.02, 0.0, 1.0)
-    score = (1 - 0.7 * slant / cone) * (0.6 + 0.4 * area) * (0.8 + 0.2 * margin)
+    score = _holds(steep) * (1 - 0.3 * steep) * (0.6 + 0.4 * area) * (0.8 + 0.2 * margin)
     score = score / (1 + lever**2).prod(1)
     n = len(at)
-    found = Grasps(position, np.broadcast_to(frame, (n, 3, 3)), width, opening, score, drop)
+    found = Grasps(position, np.broadcast_to(frame, (n, 3, 3)), width, opening, score, drop, slant)
     return found[np.flatnonzero(ok)]
+
+
+def _holds(steep: Array) -> Array:
+    """How surely what is met at a share of the friction cone is held: as measured, by tries of
+    grasps as they come (`benchmarks/grasps.py`)."""
+    return 1 / (1 + np.exp((steep - HALF) / SHARP))
+
+
+def _slant(left: _Side, right: _Side, width: Array) -> Array:
+    """(n,) rad, by how much what the pads meet is from facing each other along their way.
+
+    Either as a friction cone has it: the larger of the angles between that way and the surfaces'
+    normals, and the angle at which one place is seen from the other. Or, of two surfaces as good
+    as parallel, like a bowl's wall, less: they are turned until the pads lie flat on them.
+    """
+    steepest = np.arctan(np.maximum(*(np.linalg.norm(s.slope, axis=1) for s in (left, right))))
+    gap = np.maximum(left.low, right.low) - np.minimum(left.high, right.high)
+    apart = np.arctan2(np.linalg.norm(np.maximum(gap, 0.0), axis=1), width)
+    # Where one recedes as the other comes nearer, they are parallel.
+    other = np.arctan(np.linalg.norm(left.slope + right.slope, axis=1))
+    turned = np.where(steepest < TURNED, steepest / 2 + other, np.inf)
+    return np.minimum(steepest + apart, turned)
 
 
 def _reach(gripper: Gripper, frame: Array, up: Array, width: Array) -> Array:
@@ -347,23 +373,39 @@ def _reach(gripper: Gripper, frame: Array, up: Array, width: Array) -> Array:
 @dataclass(frozen=True, eq=False)
 class _Side:
     """What one pad touches: at (n,), where it first does along its way; low, high (n, 2): bounds in
-    column and height of all that it touches; slant (n,), rad."""
+    column and height of all that it touches; slope (n, 2): by how much what it touches recedes."""
 
     at: Array
     low: Array
     high: Array
-    slant: Array
+    slope: Array
 
 
-def _side(met: Array, ray: NDArray[np.int64], grid: _Grid, across: Lines, rising: bool) -> _Side:
-    nearest = met.min(0)
-    part, which = met.argmin(0), nearest.argmin(1)
-    each = np.arange(len(ray))
-    at = nearest[each, which]
-    touched = nearest <= at[:, None] + TOUCH
-    x, h = grid.x[ray // len(grid.h)], grid.h[ray % len(grid.h)]
-    places = np.stack([x, h], -1)
-    low = np.where(touched[..., None], places, np.inf).min(1)
-    high = np.where(touched[..., None], places, -np.inf).max(1)
-    slant = across.slant(part[each, which], x[each, which], -h[each, which], rising)
-    return _Side(at, low, high, slant)
+def _side(
+    met: Array,
+    own: NDArray[np.bool_],
+    beside: NDArray[np.int64],
+    ray: NDArray[np.int64],
+    grid: _Grid,
+) -> _Side:
+    """Of one pad: met (n, w), how far along its way each line of its area, which are its `own`,
+    and of those around meets the object; beside (w,): of each, the nearest of its own."""
+    at = np.where(own, met, np.inf).min(1)
+    depth = met - at[:, None]
+    places = np.stack([grid.x[ray // len(grid.h)], grid.h[ray % len(grid.h)]], -1)
+    touched = (own & (depth <= TURN))[..., None]
+    low = np.where(touched, places, np.inf).min(1)
+    high = np.where(touched, places, -np.inf).max(1)
+    # The plane through what it touches, and a little through all around: between two corners that
+    # it leans on there may be nothing, and on one corner it may lie any way.
+    depth = np.where(np.isfinite(depth), depth, np.inf)
+    weight = 1 / (1 + (depth / TOUCH) ** 2)
+    # What is around counts as much as what it is next to.
+    weight = np.where(own, weight, weight * weight[:, beside])
+    weight = weight / np.maximum(weight.sum(1, keepdims=True), 1e-30)
+    depth = np.where(weight > 0, depth, 0.0)
+    off = places - np.einsum("nw,nwi->ni", weight, places)[:, None]
+    rise = depth - (weight * depth).sum(1)[:, None]
+    square = np.einsum("nw,nwi,nwj->nij", weight, off, off) + STIFF * np.eye(2)
+    mixed = np.einsum("nw,nwi,nw->ni", weight, off, rise)
+    return _Side(at, low, high, np.linalg.solve(square, mixed[..., None])[..., 0])
