@@ -35,7 +35,7 @@ def weigh(
     from cousins.weigh import parsed, weigh
 
     with progress(as_json) as report:
-        done = weigh(pack, settings_given(masses), force=force, workers=workers, progress=report)
+        done = weigh(pack, parsed(masses), force=force, workers=workers, progress=report)
     lines = []
     for name, (old, new) in done.restated.objects.items():
         if old.mass is None or new.mass is None or not new.mass.changed(old.mass):
