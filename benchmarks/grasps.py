@@ -332,10 +332,8 @@ def main() -> None:
     gripper = Gripper()
     tries = [t for thing in things for t in measure(thing, gripper, arguments.force,
              arguments.best, arguments.film)]  # fmt: skip
-    # Balls and what else rolls is pushed as well, and does not stay as it was.
-    went = [s for t in things for s in slides(t, gripper, arguments.pushes)] * bool(
-        arguments.pushes
-    )
+    # What rolls is pushed as well, and does not stay as it was.
+    went = [good for t in things for good in slides(t, gripper, arguments.pushes)]
     if arguments.json:
         print(json.dumps({"grasps": [t.__dict__ for t in tries], "slid": went}))
         return

@@ -395,6 +395,21 @@ def test_what_has_fallen_over_has_no_grasp_in_the_table_but_a_ball_has():
             assert there.rotation[0, :, 2, 2] == pytest.approx(-1)
 
 
+def test_a_mesh_that_is_not_closed_is_bounded_all_the_same():
+    vertices, faces = box(np.array([0.03, 0.05, 0.02]))
+    found = grasps([(vertices, faces[1:-4])])
+    assert len(found)
+    assert found.width.max() < MOST
+
+
+def test_only_the_objects_asked_for_are_in_the_table():
+    held = family()
+    made = table(family_model(held), held.bank, count=4, items=[0])
+    assert made.count[0].any()
+    assert not made.count[1:].any()
+    assert (made.score[1:] < 0).all()
+
+
 def test_an_asset_that_is_a_ball_is_known_as_one():
     scene = table_scene()
     held = family(replace(scene))
