@@ -1,6 +1,6 @@
 """Whether grasps hold: a floating parallel gripper in MuJoCo goes down to the best grasp of a thing
 on a table, closes, lifts it by 10 cm and holds it for 2 s. With --pushes, whether things slide: a
-closed one pushes them by 10 cm, each from so many sides.
+closed one pushes those that stand by 10 cm, each from so many sides.
 
     python benchmarks/grasps.py [PACK ...] [--drawn 10] [--force 30] [--best 1] [--pushes 0]
         [--film DIR] [--json]
@@ -332,8 +332,8 @@ def main() -> None:
     gripper = Gripper()
     tries = [t for thing in things for t in measure(thing, gripper, arguments.force,
              arguments.best, arguments.film)]  # fmt: skip
-    # What rolls is pushed as well, and does not stay as it was.
-    went = [good for t in things for good in slides(t, gripper, arguments.pushes)]
+    firm = [t for t in things if affordances(t.asset, np.eye(3)).stands] if arguments.pushes else []
+    went = [good for t in firm for good in slides(t, gripper, arguments.pushes)]
     if arguments.json:
         print(json.dumps({"grasps": [t.__dict__ for t in tries], "slid": went}))
         return
