@@ -224,11 +224,12 @@ def _turn(xp: Any, controller: Controller, turned: Any, action: Any, period: flo
     if "roll" in axes or "pitch" in axes:
         return xp.stack(numbers, -1) * controller.tool_turn * period
     held = xp.asarray(controller.turn)
-    # Whatever tilted it meanwhile, it is led back to how it is held, turned by a yaw.
+    # Whatever tilted it meanwhile, it is led back to how it is held, turned by a yaw: by its own,
+    # where steps of the tool do not turn it.
     from_held = turned @ held.T
     yaw = xp.arctan2(from_held[..., 1, 0], from_held[..., 0, 0])
     if "yaw" not in axes:
-        yaw = none
+        yaw = yaw if controller.mode == "delta" else none
     elif controller.mode == "delta":
         yaw = yaw + numbers[2] * controller.tool_turn * period
     else:

@@ -10,7 +10,6 @@ import numpy as np
 from cousins.tasks import JOINTS, Layout, Memory, Now, Verdict
 from cousins.tasks.frames import apart, length, of, sight
 from cousins.tasks.manipulation import (
-    FINGER,
     ROOM,
     TRIES,
     Manipulation,
@@ -23,6 +22,7 @@ from cousins.tasks.manipulation import (
 )
 
 NEAR, FAR = 0.08, 0.16  # m that the region lies off
+SPAN = 0.035  # m, radius about the fingertips, half open
 BESIDE = 0.04  # m at most from the thing that the fingertips begin at, beside what is kept free
 TIP = 0.02  # m over the surface that the tool stays at least; fingertips reach lower
 DEEP = 0.035  # m below a thing's top: what is wider above the fingers does not touch it
@@ -31,7 +31,7 @@ MOVED = 0.03  # m that another thing may be pushed aside
 
 @dataclass(frozen=True)
 class Push(Manipulation):
-    """The closed fingertips move over the surface, at one height in each episode; a thing is to come within
+    """The fingertips, one on either side of the way, move over the surface at one height; a thing is to come within
     `radius` of the middle of a region. near and far: how far that lies off, m; spread: how far
     round the thing from straight behind it the fingertips may begin, rad."""
 
@@ -58,8 +58,13 @@ class Push(Manipulation):
 
     @property
     def grips(self) -> bool:
-        """The gripper stays closed."""
+        """The gripper is held."""
         return False
+
+    @property
+    def opened(self) -> float:
+        """Half open: two fingertips keep a thing before them."""
+        return 0.5
 
     def suits(self, layout: Layout) -> list[int]:
         """What stands on a surface, does not roll and is not tall for its width; the smallest
@@ -87,18 +92,19 @@ class Push(Manipulation):
         way = (way - others[..., None, :, 3]).min(-1) - radius[..., None]
         room = clear(xp, layout, now, which, places, others, radius)
         goal = of(xp, first(xp, xp.minimum(room, way), ROOM), places)
-        begin = radius + FINGER + ROOM / 2 + BESIDE * uniform[..., 4]
+        begin = radius + SPAN + ROOM / 2 + BESIDE * uniform[..., 4]
         # Evenly over the arc, in steps of the golden ratio.
         share = (uniform[..., 3, None] + 0.618034 * xp.arange(TRIES)) % 1.0
         back = xp.arctan2(middle[..., 1] - goal[..., 1], middle[..., 0] - goal[..., 0])
         angle = back[..., None] + self.spread * (2 * share - 1)
         arc = xp.stack([xp.cos(angle), xp.sin(angle)], -1)
         beside = middle[..., None, :] + begin[..., None, None] * arc
-        free = clear(xp, layout, now, which, beside, others, FINGER + 0.0 * begin)
+        free = clear(xp, layout, now, which, beside, others, SPAN + 0.0 * begin)
         start = of(xp, first(xp, free, ROOM / 2), beside)
         floor = of(xp, which, s.low)[..., 2:]
         level = xp.maximum(floor[..., 0] + TIP, of(xp, which, s.high)[..., 2] - DEEP)
-        joints = robot.reaching(xp, xp.concatenate([start, level[..., None]], -1), 0.0 * away)
+        across = back + xp.pi / 2  # the way along which the fingers open
+        joints = robot.reaching(xp, xp.concatenate([start, level[..., None]], -1), across)
         return {"which": which, "goal": xp.concatenate([goal, floor + extent[..., 2:] / 2], -1),
                 "first": length(xp, goal - middle), "level": level, JOINTS: joints}  # fmt: skip
 
@@ -110,7 +116,7 @@ class Push(Manipulation):
         left = memory["goal"][..., :2] - at
         far = length(xp, left)
         radius = length(xp, of(xp, which, s.high - s.low)[..., :2]) / 2
-        back = at - left / xp.maximum(far, 1e-6)[..., None] * (radius + FINGER)[..., None]
+        back = at - left / xp.maximum(far, 1e-6)[..., None] * (radius + 0.01)[..., None]
         placed = 1 - xp.tanh(8 * length(xp, s.tool[..., :2] - back))
         worth = 0.3 * placed + 0.7 * xp.clip(1 - far / memory["first"], -1, 1)
         aside = length(xp, (s.position - s.start)[..., :2]) * (1 - which)
