@@ -27,7 +27,7 @@ def evaluate(
     task: Annotated[
         str | None, typer.Option(help="What is to be done; else what the policy was trained for.")
     ] = None,
-    n: Annotated[int, typer.Option("-n", "--episodes", help="Episodes, at most.")] = 1000,
+    n: Annotated[int, typer.Option("-n", "--count", help="Episodes, at most.")] = 1000,
     against: Annotated[
         str | None, typer.Option(help="Another policy, on the same episodes.")
     ] = None,
@@ -103,7 +103,7 @@ def evaluate(
 
 
 def _text(done: Evaluation, *written: Path | None) -> str:
-    from cousins.evaluation.tell import percent, rows, versus
+    from cousins.evaluation.tell import intervals, percent, rows, versus
 
     first = done.first
     lines = [
@@ -116,7 +116,7 @@ def _text(done: Evaluation, *written: Path | None) -> str:
         lines.append(f"stopped: {done.stopped}")
     for title, (head, body) in rows(done).items():
         lines += ["", title, *(f"  {line}" for line in table(head, body))]
-    lines += ["", "Intervals are 95 %" + (", and hold at any time." if done.sequential else ".")]
+    lines += ["", intervals(done)]
     lines += [f"note: {note}" for note in done.notes]
     lines.append(f"{done.per_second:,.1f} episodes a second, {done.seconds:.0f} s in all")
     lines += [f"wrote {path}" for path in written if path is not None]

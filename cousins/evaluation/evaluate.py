@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from cousins.picture import CAMERA
 from cousins.policies import Policy, observed
 from cousins.policies import policy as policy_named
 from cousins.progress import Progress, silent
-from cousins.statistics import Comparison, Stop, anytime, paired, stop, stop_pairs, wilson
+from cousins.statistics import Comparison, Stop, anytime, evidence, paired, stop, stop_pairs, wilson
 from cousins.tasks import Task
 
 SEEN_ONLY = ("look", "camera")  # axes that nothing but pictures tell of
@@ -67,7 +68,8 @@ class Evaluation:
     comparison: the first's success less the second's, on the same episodes. effects: of each axis;
     isolated: of each axis by itself; unseen: axes left out there, since neither policy sees any
     pictures. worst: cousins that the first does worst on. stopped: why
-    before all episodes. sequential: intervals of rates hold at any time, else they are Wilson's.
+    before all episodes. sequential: the intervals of `rate` and `ever` and the comparison's p hold
+    at any time; else, and all others, they are of a number of episodes that was fixed before.
     seconds: that it took; per_second: episodes, while they ran.
     """
 
@@ -155,7 +157,7 @@ def evaluate(
     first = each[0]
     hard = worst(on, first, both[0][0], held, hardest, again, seed, progress)
     far = distances(held, first.cousin)
-    unseen = tuple(name for name in far if name in SEEN_ONLY and asked.images is None)
+    unseen = SEEN_ONLY if asked.images is None else ()
     apart = isolated(asked, both[0][0], isolate, seed, unseen, scratch, worlds,
                      progress=progress) if isolate else None  # fmt: skip
     effect = effects({name: values for name, values in far.items() if name not in unseen},
@@ -165,7 +167,7 @@ def evaluate(
         pack=str(asked.pack.path), cousins=len(asked.pool), task=asked.task.name,
         instruction=asked.task.instruction, engine=type(asked.engine).__name__.lower(), seed=seed,
         first=told[0], second=told[1] if len(told) > 1 else None,
-        comparison=paired(each[0].success, each[1].success) if len(each) > 1 else None,
+        comparison=_compared(each, sequential),
         effects=effect, isolated=apart, unseen=unseen, worst=hard,
         stopped=why, sequential=sequential,
         seconds=time.monotonic() - began, per_second=sum(map(len, each)) / seconds,
@@ -221,6 +223,17 @@ def _enough(rule: Stop, until: Until, each: list[Rolled]) -> str | None:
         return None
     whys = [stop(rule, int(d.success.sum()), many) for d in each]
     return whys[0] if all(whys) else None
+
+
+def _compared(each: list[Rolled], sequential: bool) -> Comparison | None:
+    if len(each) < 2:
+        return None
+    a, b = (d.success for d in each)
+    found = paired(a, b)
+    if not sequential:
+        return found
+    p = min(1.0, math.exp(-evidence(found.wins or 0, found.losses or 0)))
+    return replace(found, p=p, test="by betting, at any time")
 
 
 def _summary(name: str, done: Rolled, interval: Any) -> Summary:

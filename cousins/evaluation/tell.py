@@ -87,6 +87,16 @@ def versus(found: Comparison) -> str:
     )
 
 
+def intervals(done: Evaluation) -> str:
+    """What intervals there are, as a sentence."""
+    if not done.sequential:
+        return "Intervals are 95 %."
+    return (
+        "Intervals are 95 %. That of the success, and p, hold whenever one stops; others are as "
+        "if the number of episodes had been fixed before."
+    )
+
+
 def rows(done: Evaluation) -> dict[str, tuple[list[str], list[list[str]]]]:
     """The tables by title: each its head and its rows."""
     out: dict[str, tuple[list[str], list[list[str]]]] = {}
