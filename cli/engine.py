@@ -19,15 +19,8 @@ Proxies = Annotated[
 ]
 
 
-def engine_of(name: str, settings: list[str] | None, **given: Any) -> Engine:
-    """The engine of that name. Raises UsageError for what there is not."""
-    from cousins.engines import engine
-
-    return engine(name, **{k: v for k, v in given.items() if v} | parsed(settings))
-
-
-def parsed(settings: list[str] | None) -> dict[str, Any]:
-    """By name, what was given as NAME=VALUE. Raises UsageError for another form."""
+def settings_given(settings: list[str] | None) -> dict[str, Any]:
+    """What `--set` said, by name, values as YAML has them. Raises UsageError."""
     import yaml
 
     from cousins.errors import UsageError
@@ -42,3 +35,11 @@ def parsed(settings: list[str] | None) -> dict[str, Any]:
         except yaml.YAMLError:
             asked[key] = value
     return asked
+
+
+def engine_of(name: str, settings: list[str] | None, **given: Any) -> Engine:
+    """The engine of that name. Raises UsageError for what there is not."""
+    from cousins.engines import engine
+
+    asked = {key: value for key, value in given.items() if value}
+    return engine(name, **{**asked, **settings_given(settings)})

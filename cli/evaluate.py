@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from .console import Json, emit, pixels, progress, table
-from .engine import parsed
+from .engine import settings_given
 
 if TYPE_CHECKING:
     from cousins.evaluation.evaluate import Evaluation
@@ -83,7 +83,7 @@ def evaluate(
         check_table(episodes)
     if output is not None:
         page.check_page(output)
-    asked = parsed(settings)
+    asked = settings_given(settings)
     if threads:
         asked["threads"] = threads
     with progress(as_json) as report:

@@ -16,6 +16,7 @@ from .augment import augment
 from .calibrate import calibrate
 from .capture import capture
 from .check import check
+from .compare import compare
 from .console import err
 from .demo import demo
 from .doctor import doctor
@@ -31,6 +32,7 @@ from .run import run
 from .scan import scan
 from .score import score
 from .tag import tag
+from .train import train
 from .view import view
 from .weigh import weigh
 
@@ -43,8 +45,8 @@ app = typer.Typer(
 # In the order of use. A verb's module imports what it works with inside its function, so that
 # `cousins --help` answers at once.
 VERBS = (
-    tag, capture, scan, label, weigh, probe, calibrate, augment, run, evaluate, view, render,
-    export, info, list, check, film, score, doctor, demo,
+    tag, capture, scan, label, weigh, probe, calibrate, augment, run, train, evaluate, compare,
+    view, render, export, info, list, check, film, score, doctor, demo,
 )  # fmt: skip
 for verb in VERBS:
     app.command()(verb)

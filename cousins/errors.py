@@ -27,6 +27,10 @@ class EngineError(CousinsError):
     """An engine cannot step this pack."""
 
 
+class ResultsError(CousinsError):
+    """A table of policies' results cannot be read, or two of them do not go together."""
+
+
 class PolicyError(CousinsError):
     """A policy cannot be loaded, or gives what are no actions."""
 

@@ -23,7 +23,7 @@ MAX_ASSET = 512 << 20
 MAX_PIXELS = 64 << 20
 MAX_ARENA = 4 << 30
 # What would run code, read other files, or grow without bound while it compiles.
-_REFUSED = {"include", "extension", "plugin", "model", "attach", "replicate", "composite",
+REFUSED = {"include", "extension", "plugin", "model", "attach", "replicate", "composite",
             "flexcomp"}  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def parse_mjcf(tree: Tree, name: str) -> tuple[str, ET.Element]:
     if root.tag != "mujoco":
         raise PackError(f"{where}: its root is <{root.tag}>, not <mujoco>")
     for element in root.iter():
-        if element.tag in _REFUSED:
+        if element.tag in REFUSED:
             raise PackError(
                 f"{where}: holds <{element.tag}>, which a pack must not: do not trust this file"
             )

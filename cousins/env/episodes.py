@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cousins.env.worlds import Ids, Worlds
 from cousins.errors import UsageError
-from cousins.tasks import Memory, Now, Task, Watched
+from cousins.tasks import JOINTS, Memory, Now, Task, Watched
 from cousins.types import Array
 
 # A number beyond it is, to MuJoCo, a sign that a world went unstable (its mjMAXVAL).
@@ -78,8 +78,11 @@ class Episodes:
     """
 
     def __init__(self, worlds: Worlds, task: Task, look: Look | None = None) -> None:
-        """Raises UsageError for a task whose actions are shorter than half a time step."""
+        """Raises UsageError for a task whose actions are shorter than half a time step, and for one
+        that takes a robot where there is none."""
         told, n = worlds.layout, len(worlds)
+        if task.robotic and worlds.robot is None:
+            raise UsageError(f'task {task.name} takes a robot: give one, as robot="gantry"')
         self.worlds, self.task, self.look = worlds, task, look
         self.substeps = round(task.control / told.timestep)
         if self.substeps < 1:
@@ -111,14 +114,16 @@ class Episodes:
             return
         self.worlds.reset(ids, cousins)
         uniform = np.array([d.uniform for d in draws]).reshape(len(ids), -1)
-        drawn = self.task.begin(np, self.worlds.layout, uniform)
+        self.elapsed[ids], self.begun[ids], self._unstable[ids] = 0, True, False
+        self.seeds[ids] = [d.noise for d in draws]
+        self._start[ids] = self.worlds.objects()[0][ids]
+        drawn = dict(self.task.begin(np, self.worlds.layout, uniform, self.now(ids)))
+        if JOINTS in drawn:
+            self.worlds.put(ids, np.asarray(drawn.pop(JOINTS)))
         for name, value in drawn.items():
             if name not in self._memory:
                 self._memory[name] = np.zeros((len(self.begun), *value.shape[1:]), value.dtype)
             self._memory[name][ids] = value
-        self.elapsed[ids], self.begun[ids], self._unstable[ids] = 0, True, False
-        self.seeds[ids] = [d.noise for d in draws]
-        self._start[ids] = self.worlds.objects()[0][ids]
         if self.look is not None:
             self.look.begin(ids, cousins, [d.noise for d in draws])
 
@@ -137,11 +142,11 @@ class Episodes:
             raise UsageError("no episode has begun: call reset first")
         memory: Memory = self._memory
         with np.errstate(all="ignore"):  # of worlds that went unstable, which nobody asks
-            wrench = self.task.wrench(np, told, memory, self._now(), actions)
-            self.worlds.advance(np.where(idle[:, None, None], 0.0, wrench), self.substeps, idle)
+            command = self.task.command(np, told, memory, self.now(), actions)
+            self.worlds.advance(command, self.substeps, idle)
             self.elapsed += 1
             unstable = self._unstable = self.worlds.unstable()
-            verdict = self.task.judge(np, told, memory, self._now(), actions)
+            verdict = self.task.judge(np, told, memory, self.now(), actions)
         ended = np.asarray(verdict.ended, bool) | unstable
         return Outcome(
             reward=np.where(unstable, 0.0, verdict.reward),
@@ -161,7 +166,7 @@ class Episodes:
         which: Any = slice(None) if len(good) == len(self.begun) else good
         memory = self._of(which)
         with np.errstate(all="ignore"):
-            state = self.task.observe(np, self.worlds.layout, memory, self._now(which))
+            state = self.task.observe(np, self.worlds.layout, memory, self.now(which))
         self.seen["state"][which] = np.clip(np.nan_to_num(state), -LARGEST, LARGEST)
         if self.look is not None:
             for name, value in self.look(good).items():
@@ -174,7 +179,7 @@ class Episodes:
             return {}
         with np.errstate(all="ignore"):
             told = self.task.watch(  # pyright: ignore
-                np, self.worlds.layout, self._of(ids), self._now(ids), watched
+                np, self.worlds.layout, self._of(ids), self.now(ids), watched
             )
         return {name: np.broadcast_to(np.asarray(value, float), len(ids))
                 for name, value in told.items()}  # fmt: skip
@@ -186,7 +191,7 @@ class Episodes:
             return {}
         with np.errstate(all="ignore"):
             told = self.task.failures(  # pyright: ignore
-                np, self.worlds.layout, self._of(ids), self._now(ids), watched
+                np, self.worlds.layout, self._of(ids), self.now(ids), watched
             )
         return {name: np.broadcast_to(np.asarray(value, bool), len(ids))
                 for name, value in told.items()}  # fmt: skip
@@ -201,10 +206,28 @@ class Episodes:
             "unstable": no.copy() if outcome is None else outcome.unstable,
         }
 
+    @property
+    def memory(self) -> Memory:
+        """What each world's episode drew when it began, (n, ...) each."""
+        return self._memory
+
     def _of(self, which: Any) -> Memory:
         return {name: value[which] for name, value in self._memory.items()}
 
-    def _now(self, which: Any = slice(None)) -> Now:
+    def now(self, which: Any = slice(None)) -> Now:
+        """This moment, of worlds (all by default)."""
         pose, velocity = self.worlds.objects()
         time = self.elapsed * (self.substeps * self.worlds.layout.timestep)
-        return Now(time[which], self._start[which], pose[which], velocity[which])
+        own = (time[which], self._start[which], pose[which], velocity[which])
+        if not self.task.robotic:
+            return Now(*own)
+        shape, clutter = _taken(self.worlds.shapes(), which), self.worlds.clutter()
+        return Now(*own, _taken(self.worlds.hands(), which), shape,
+                   None if clutter is None else clutter[which])  # fmt: skip
+
+
+def _taken(values: Any, which: Any) -> Any:
+    """Of a dataclass of arrays, what belongs to these worlds."""
+    if values is None:
+        return None
+    return type(values)(*(getattr(values, f.name)[which] for f in fields(values)))

@@ -89,8 +89,13 @@ class CousinsMjxEnv(MjxEnv):  # pyright: ignore[reportGeneralTypeIssues, reportU
     def __init__(
         self, family: Family, task: Task, layout: Layout, row: int = 0, solver: str = "cg"
     ) -> None:
-        """Raises UsageError for a row that the family does not hold, EngineError for what MJX
-        cannot simulate, PackError for a task's object that the model lacks."""
+        """Raises UsageError for a row that the family does not hold and for a task that takes a
+        robot, EngineError for what MJX cannot simulate, PackError for a task's object that the
+        model lacks."""
+        if task.robotic:
+            raise UsageError(
+                f"task {task.name} takes a robot, which worlds in JAX do not have: use make_vec"
+            )
         self.family, self.task, self.layout = family, task, layout
         self.held = hold(family, chosen(family, [row]), solver=solver)
         own = {name: value[0] for name, value in self.held.fields.items()}
@@ -110,7 +115,7 @@ class CousinsMjxEnv(MjxEnv):  # pyright: ignore[reportGeneralTypeIssues, reportU
         model = self._mjx_model
         data = self._data.replace(qpos=model.qpos0)
         data = mjx.kinematics(model, data)
-        info = {"memory": self._draw(ours), "key": later, "begun": jnp.array(False)}
+        info = {"memory": self._draw(ours, self._now(data)), "key": later, "begun": jnp.array(False)}
         metrics = {"success": jnp.zeros(()), "unstable": jnp.zeros(())}
         obs = self.task.observe(jnp, self.layout, info["memory"], self._now(data))
         return State(data, obs, jnp.zeros(()), jnp.zeros(()), metrics, info)
@@ -120,8 +125,8 @@ class CousinsMjxEnv(MjxEnv):  # pyright: ignore[reportGeneralTypeIssues, reportU
         and looks as it did before."""
         told, model = (jnp, self.layout), self._mjx_model
         memory, key = self._memory(state)
-        wrench = self.task.wrench(*told, memory, self._now(state.data), action)
-        forces = jnp.zeros_like(state.data.xfrc_applied).at[self._places.body].set(wrench)
+        command = self.task.command(*told, memory, self._now(state.data), action)
+        forces = jnp.zeros_like(state.data.xfrc_applied).at[self._places.body].set(command.wrench)
         data = jax.lax.fori_loop(
             0, self.n_substeps, lambda _, d: mjx.step(model, d),
             state.data.replace(xfrc_applied=forces),
@@ -143,10 +148,10 @@ class CousinsMjxEnv(MjxEnv):  # pyright: ignore[reportGeneralTypeIssues, reportU
             data=data, obs=obs, reward=reward, done=done, metrics=metrics, info=info
         )
 
-    def _draw(self, key: Any) -> Mapping[str, Any]:
+    def _draw(self, key: Any, now: Now) -> Mapping[str, Any]:
         """What an episode remembers."""
         uniform = jax.random.uniform(key, (self.task.numbers(self.layout),))
-        return self.task.begin(jnp, self.layout, uniform)
+        return self.task.begin(jnp, self.layout, uniform, now)
 
     def _memory(self, state: State) -> tuple[Mapping[str, Any], Any]:
         """What this episode remembers, and the key of later ones: a wrapper that puts a world back
@@ -154,7 +159,8 @@ class CousinsMjxEnv(MjxEnv):  # pyright: ignore[reportGeneralTypeIssues, reportU
         ours, later = jax.random.split(state.info["key"])
         anew = state.info["begun"] & (state.data.time == 0)
         memory = jax.tree_util.tree_map(
-            lambda new, old: jnp.where(anew, new, old), self._draw(ours), state.info["memory"]
+            lambda new, old: jnp.where(anew, new, old),
+            self._draw(ours, self._now(state.data)), state.info["memory"],
         )
         return memory, jnp.where(anew, later, state.info["key"])
 

@@ -20,8 +20,12 @@ from cousins.env.images import KINDS, Images, Pictures
 from cousins.env.worlds import Chosen, Pool, Worlds, pool
 from cousins.errors import UsageError
 from cousins.pack import Pack
+from cousins.robots import Robot
+from cousins.robots import robot as named_robot
 from cousins.tasks import Task
 from cousins.tasks import task as task_named
+
+DEFAULT = "gantry"  # the robot of a task that takes one, where none is asked for
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,13 @@ class Request:
     pool: Pool
     state: bool
     images: Images | None
+    robot: Robot | None = None
+    control: str = "delta"
 
     def load(self, chosen: Pool, n: int, often: NDArray[np.integer] | None = None) -> Episodes:
         """n worlds of these cousins; `often` as `Worlds` takes it. Raises what `Worlds` and
         `Episodes` raise."""
-        worlds = Worlds(self.pack, chosen, self.engine, n, often)
+        worlds = Worlds(self.pack, chosen, self.engine, n, often, self.robot, self.control)
         look = None if self.images is None else Pictures(self.pack, worlds, self.images)
         return Episodes(worlds, self.task, look)
 
@@ -77,6 +83,8 @@ def request(
     size: tuple[int, int],
     noise: bool,
     settings: Mapping[str, Any],
+    robot: Robot | str | None = None,
+    control: str = "delta",
 ) -> Request:
     """See `CousinsVectorEnv`. settings: each goes to the task or the engine, whichever is given
     by name and has it. Raises UsageError for what there is not, PackError for a bad pack."""
@@ -108,7 +116,11 @@ def request(
         raise UsageError(f"size: give width and height in pixels, not {size!r:.60}") from None
     images = Images(seen, views, (width, height), noise) if seen else None
     among = pool(opened, cousins)
-    return Request(opened, found[0], found[1], among, "state" in kinds, images)
+    joined = None
+    if found[0].robotic:
+        joined = named_robot(DEFAULT if robot is None else robot) if not isinstance(
+            robot, Robot) else robot  # fmt: skip
+    return Request(opened, found[0], found[1], among, "state" in kinds, images, joined, control)
 
 
 def _settings(value: Any) -> Sequence[str]:

@@ -19,6 +19,7 @@ from cousins.env.worlds import Chosen
 from cousins.errors import UsageError
 from cousins.pack import Pack
 from cousins.picture import CAMERA
+from cousins.robots import Robot
 from cousins.tasks import Task
 from cousins.types import Array
 
@@ -37,6 +38,8 @@ class CousinEnv(Env[Observation, Array]):
         cousin: Chosen = None,
         *,
         engine: Engine | str = "cpu",
+        robot: Robot | str | None = None,
+        control: str = "delta",
         observe: Sequence[str] = ("state",),
         cameras: Sequence[str] = (CAMERA,),
         size: tuple[int, int] = (128, 96),
@@ -48,7 +51,8 @@ class CousinEnv(Env[Observation, Array]):
         which each episode takes one; all of the pack by default. The rest as `CousinsVectorEnv` has
         it."""
         check_render(render_mode)
-        asked = request(pack, task, engine, cousin, observe, cameras, size, noise, settings)
+        asked = request(pack, task, engine, cousin, observe, cameras, size, noise, settings,
+                        robot, control)  # fmt: skip
         self.request, self.task, self.render_mode = asked, asked.task, render_mode
         self._loaded: dict[int, Episodes] = {}
         self._frames: dict[int, Pictures] = {}

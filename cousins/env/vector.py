@@ -22,6 +22,7 @@ from cousins.env.worlds import Chosen, Ids
 from cousins.errors import UsageError
 from cousins.pack import Pack
 from cousins.picture import CAMERA
+from cousins.robots import Robot
 from cousins.tasks import Task
 from cousins.types import Array
 
@@ -48,6 +49,8 @@ class CousinsVectorEnv(VectorEnv[Observation, Array, NDArray[Any]]):
         num_envs: int = 64,
         *,
         engine: Engine | str = "cpu",
+        robot: Robot | str | None = None,
+        control: str = "delta",
         cousins: Chosen = None,
         seed: Seeds = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
@@ -82,7 +85,8 @@ class CousinsVectorEnv(VectorEnv[Observation, Array, NDArray[Any]]):
         except ValueError:
             modes = ", ".join(mode.value for mode in AutoresetMode)
             raise UsageError(f"no autoreset_mode {autoreset_mode!r}; there are: {modes}") from None
-        asked = request(pack, task, engine, cousins, observe, cameras, size, noise, settings)
+        asked = request(pack, task, engine, cousins, observe, cameras, size, noise, settings,
+                        robot, control)  # fmt: skip
         self.request, self.num_envs, self.render_mode = asked, num_envs, render_mode
         self.episodes: Episodes = asked.load(asked.pool, num_envs)
         self.task = asked.task

@@ -14,6 +14,7 @@ from cousins.statistics.agreement import (
 from cousins.statistics.intervals import (
     Interval,
     bootstrap,
+    in_pieces,
     posterior,
     quantiles,
     resamples,
@@ -31,6 +32,7 @@ __all__ = [
     "bootstrap",
     "drop_one",
     "evidence",
+    "in_pieces",
     "kendall",
     "mmrv",
     "paired",

@@ -26,7 +26,7 @@ class Interval(NamedTuple):
 
     def __contains__(self, value: object) -> bool:
         """Whether a number lies in it."""
-        return isinstance(value, (int, float, np.number)) and self.low <= value <= self.high
+        return isinstance(value, (int, float)) and self.low <= value <= self.high
 
 
 def normal(level: float) -> float:

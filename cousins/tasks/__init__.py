@@ -9,9 +9,9 @@ Other packages bring further ones by the entry point group `cousins.tasks`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import mujoco
 import numpy as np
@@ -19,18 +19,48 @@ from numpy.typing import NDArray
 
 from cousins import plugins
 from cousins.errors import PackError, UsageError
+from cousins.mesh import matrix_from_quaternion
 from cousins.pack import Pack
+from cousins.schema import ObjectEntry
 from cousins.types import Array
 
-BUILT_IN = {"hold": "cousins.tasks.hold:Hold"}
+if TYPE_CHECKING:
+    from cousins.bank import Family
+    from cousins.robots import Robot
+    from cousins.robots.manipulator import Manipulator
+
+BUILT_IN = {
+    "hold": "cousins.tasks.hold:Hold",
+    "reach": "cousins.tasks.reach:Reach",
+    "push": "cousins.tasks.push:Push",
+    "lift": "cousins.tasks.lift:Lift",
+    "place_on": "cousins.tasks.place:PlaceOn",
+    "place_in": "cousins.tasks.place:PlaceIn",
+    "stack": "cousins.tasks.place:Stack",
+    "sort": "cousins.tasks.sort:Sort",
+}
+LYING = 0.5  # cosine of its axis with the vertical, under which a cylinder lies
+JOINTS = "joints"  # in an episode's memory: where a robot's joints begin
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A horizontal surface that objects stand on. height, m; polygon (V, 2): its convex hull,
+    counter-clockwise, in the world."""
+
+    name: str
+    height: float
+    polygon: Array
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a task knows before it begins: the twin's A objects.
+    """What a task knows before it begins: the twin's A objects, and the robot.
 
-    names; position (A, 3) and quaternion (A, 4) in the twin; size (A, 3), of their bounding boxes,
-    m; mass (A,): the twin's, kg, which a cousin's is not. timestep: of the models, s.
+    names; labels: what they are, in words; position (A, 3) and quaternion (A, 4) in the twin; size
+    (A, 3), of their bounding boxes, m; mass (A,): the twin's, kg, which a cousin's is not; rolls
+    (A,): it would; fill (A,): the share of its box that it fills; surface (A,): which of `surfaces` each stands on, be it on others; -1 for none.
+    shape: what the twin's objects are, (A, ...). timestep: of the models, s. robot: None without.
     """
 
     names: tuple[str, ...]
@@ -39,6 +69,42 @@ class Layout:
     size: Array
     mass: Array
     timestep: float
+    labels: tuple[str, ...] = ()
+    rolls: NDArray[np.bool_] | None = None
+    fill: Array | None = None
+    surface: NDArray[np.int64] | None = None
+    surfaces: tuple[Surface, ...] = ()
+    shape: Shape | None = None
+    robot: Manipulator | None = None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the objects of a cousin are like, which changes from cousin to cousin; lengths in m, in
+    the object's frame.
+
+    low and high (..., A, 3): their collision shapes' bounds. opening (..., A, 3): the centre of a
+    container's, radius and depth (..., A): see `cousins.affordance.Opening`; depth 0 without one.
+    """
+
+    low: Any
+    high: Any
+    opening: Any
+    radius: Any
+    depth: Any
+
+
+@dataclass(frozen=True)
+class Hand:
+    """A robot at a moment. base (..., 7): where its base stands in the world; joints and speed
+    (..., J): of the arm; target (..., J): where its joints are told to go; opening (...): between
+    its fingertips, m."""
+
+    base: Any
+    joints: Any
+    speed: Any
+    target: Any
+    opening: Any
 
 
 @dataclass(frozen=True)
@@ -54,12 +120,29 @@ class Places:
 class Now:
     """A moment of some worlds. time (...), s since the episode began; start (..., A, 7): where the
     objects were then; pose (..., A, 7): position, m, and quaternion; velocity (..., A, 6): linear,
-    m/s, in the world's frame, and angular, rad/s, in the object's own, as MuJoCo's qvel has it."""
+    m/s, in the world's frame, and angular, rad/s, in the object's own, as MuJoCo's qvel has it.
+
+    With a robot: hand; shape of the cousin's objects; clutter (..., D, 4): position of what else
+    stands there, the distractors, and the radius of a ball about each, m."""
 
     time: Any
     start: Any
     pose: Any
     velocity: Any
+    hand: Hand | None = None
+    shape: Shape | None = None
+    clutter: Any = None
+
+
+@dataclass(frozen=True)
+class Command:
+    """What acts until the next action. wrench (..., A, 6): forces, N, and torques, N m, in the
+    world's frame, on objects' centres of mass. joints (..., J): where a robot's arm is to go; grip
+    (...): how far its gripper is to open, 0..1. None: nothing, and where they are told to be."""
+
+    wrench: Any = None
+    joints: Any = None
+    grip: Any = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +171,11 @@ class Task(Protocol):
         ...
 
     @property
+    def robotic(self) -> bool:
+        """Whether it takes a robot."""
+        ...
+
+    @property
     def control(self) -> float: ...
 
     @property
@@ -105,13 +193,13 @@ class Task(Protocol):
         """A name for each number of an observation."""
         ...
 
-    def begin(self, xp: Any, layout: Layout, uniform: Any) -> Memory:
-        """What an episode remembers, from uniform (..., numbers)."""
+    def begin(self, xp: Any, layout: Layout, uniform: Any, now: Now) -> Memory:
+        """What an episode remembers, from uniform (..., numbers) and the moment when it begins. A
+        robot is at home then, and goes to `JOINTS` before the first action where that is given."""
         ...
 
-    def wrench(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Any:
-        """(..., A, 6) forces, N, and torques, N m, in the world's frame, on the objects' centres
-        of mass until the next action. action (..., actions)."""
+    def command(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Command:
+        """What an action (..., actions) does until the next."""
         ...
 
     def observe(self, xp: Any, layout: Layout, memory: Memory, now: Now) -> Any:
@@ -160,8 +248,15 @@ def task(name: str, **settings: Any) -> Task:
     return kind(**settings)
 
 
-def layout(pack: Pack, model: mujoco.MjModel) -> Layout:
-    """What a task knows of a pack. model: any of its families', for the time step.
+def layout(
+    pack: Pack,
+    model: mujoco.MjModel,
+    robot: Robot | None = None,
+    control: str = "delta",
+    family: Family | None = None,
+) -> Layout:
+    """What a task knows of a pack. model: any of its families', for the time step. robot: the one
+    that is joined to it, moved in the mode `control`; family: then, any of it, without the robot.
 
     Raises PackError for a pack without objects or without a scale, in which nothing has a mass.
     """
@@ -170,14 +265,35 @@ def layout(pack: Pack, model: mujoco.MjModel) -> Layout:
         raise PackError(f"{pack.path}: holds no object, so there is nothing to do in it")
     if any(entry.mass is None for entry in told):
         raise PackError(f"{pack.path}: has no scale, so nothing in it has a mass: scan it with one")
-    return Layout(
+    known = Layout(
         names=tuple(entry.name for entry in told),
         position=np.array([entry.position for entry in told], float),
         quaternion=np.array([entry.quaternion for entry in told], float),
         size=np.array([entry.size for entry in told], float),
         mass=np.array([entry.mass.mode for entry in told if entry.mass is not None], float),
         timestep=float(model.opt.timestep),
+        labels=tuple(entry.label for entry in told),
+        rolls=np.array([_rolls(entry) for entry in told]),
+        fill=np.array([entry.volume / max(float(np.prod(entry.size)), 1e-12) for entry in told]),
     )
+    if robot is None:
+        return known
+    from cousins.robots.manipulator import manipulator
+    from cousins.tasks.twin import surfaces, twin_shape
+
+    on, all_ = surfaces(pack)
+    return replace(known, surface=on, surfaces=all_, robot=manipulator(robot, control),
+                   shape=None if family is None else twin_shape(family, known.names))  # fmt: skip
+
+
+def _rolls(entry: ObjectEntry) -> bool:
+    """Whether it is a ball, or a cylinder that lies."""
+    own = entry.collision_primitive
+    if own is None or own.kind == "box":
+        return False
+    turn = matrix_from_quaternion(np.array(entry.quaternion))
+    axis = turn @ matrix_from_quaternion(np.array(own.quaternion))[:, 2]
+    return own.kind == "sphere" or abs(axis[2]) < LYING
 
 
 def places(names: tuple[str, ...], model: mujoco.MjModel) -> Places:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cousins.tasks import Layout, Memory, Now, Verdict, Watched
+from cousins.tasks import Command, Layout, Memory, Now, Verdict, Watched
 
 GRAVITY = 9.81
 SETTLE = 0.2  # s before the first push
@@ -31,6 +31,11 @@ class Hold:
     name: str = "hold"
     instruction: str = "keep everything where it stands"
 
+    @property
+    def robotic(self) -> bool:
+        """Hands that nobody sees push."""
+        return False
+
     def numbers(self, layout: Layout) -> int:
         """When each push comes, at what, whither and how strongly."""
         return 4 * self.pushes
@@ -44,7 +49,7 @@ class Hold:
         parts = ("dx", "dy", "dz", "qw", "qx", "qy", "qz", "vx", "vy", "vz", "wx", "wy", "wz")
         return tuple(f"{name}.{part}" for name in layout.names for part in parts)
 
-    def begin(self, xp: Any, layout: Layout, uniform: Any) -> Memory:
+    def begin(self, xp: Any, layout: Layout, uniform: Any, now: Now) -> Memory:
         """The pushes of an episode: each (..., pushes)."""
         when, what, whither, much = (uniform[..., k::4] for k in range(4))
         many = len(layout.names)
@@ -56,8 +61,8 @@ class Hold:
             * xp.stack([xp.cos(angle), xp.sin(angle)], -1),
         }
 
-    def wrench(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Any:
-        """(..., A, 6): the action's forces and those of the pushes that are on."""
+    def command(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Command:
+        """The action's forces and those of the pushes that are on."""
         many = len(layout.names)
         weight = GRAVITY * xp.asarray(layout.mass)[:, None]
         chosen = xp.clip(action, -1, 1)
@@ -67,7 +72,7 @@ class Hold:
         at = on[..., None] & (memory["what"][..., None] == xp.arange(many))
         pushed = (at[..., None] * memory["push"][..., None, :]).sum(-3)
         flat = weight * (own + pushed)
-        return xp.concatenate([flat, xp.zeros((*flat.shape[:-1], 4))], -1)
+        return Command(xp.concatenate([flat, xp.zeros((*flat.shape[:-1], 4))], -1))
 
     def observe(self, xp: Any, layout: Layout, memory: Memory, now: Now) -> Any:
         """(..., 13 A); a quaternion and its negative look the same."""

@@ -1,0 +1,140 @@
+"""Policies' success rates as a CSV file tells them.
+
+One row a policy, or a policy at a task. Columns, in any order: `policy` (or `name`); optionally
+`task`; and either `successes` and `trials`, or `success`, a rate from 0 to 1, with or without
+`trials`. Other columns are left alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cousins.errors import ResultsError
+
+MAX_BYTES = 1 << 24
+MAX_ROWS = 10_000
+MAX_NAME = 200  # characters
+MAX_TRIALS = 10**9
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A success rate, and of how many trials; None where that is not told."""
+
+    success: float
+    trials: int | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """rates: by task and policy; the task is "" in a table without that column."""
+
+    where: str
+    tasked: bool
+    rates: Mapping[tuple[str, str], Rate]
+
+
+def read_rates(path: Path) -> Table:
+    """The rates of a file. Raises ResultsError, in one line with the file and the row, for what
+    is no such table."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read ({error.strerror}): check the path") from None
+    if len(data) > MAX_BYTES:
+        raise ResultsError(f"{path}: above {MAX_BYTES:,} bytes: give one row a policy and task")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ResultsError(f"{path}: no text: give a CSV file in UTF-8") from None
+    return parse_rates(str(path), text)
+
+
+def parse_rates(where: str, text: str) -> Table:
+    """As `read_rates`, of CSV text; `where` is for messages."""
+    head = text.lstrip().partition("\n")[0]
+    between = next((c for c in ",;\t" if c in head), ",")
+    reader = csv.reader(io.StringIO(text), delimiter=between)
+    rows: list[tuple[int, list[str]]] = []
+    try:
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                rows.append((reader.line_num, cells))
+            if len(rows) > MAX_ROWS + 1:
+                raise ResultsError(f"{where}: above {MAX_ROWS:,} rows")
+    except csv.Error as error:
+        raise ResultsError(f"{where}: row {reader.line_num}: no CSV ({error})") from None
+    columns = _columns(where, rows[0][1] if rows else [])
+    if len(rows) < 2:
+        raise ResultsError(f"{where}: holds no policy")
+    rates: dict[tuple[str, str], Rate] = {}
+    for line, cells in rows[1:]:
+        at = f"{where}: row {line}"
+        told = {name: cells[i] if i < len(cells) else "" for name, i in columns.items()}
+        key = (told.get("task", ""), told["policy"])
+        for name, value in zip(("task", "policy"), key, strict=True):
+            if name in columns and not (0 < len(value) <= MAX_NAME and value.isprintable()):
+                raise ResultsError(f"{at}: give a {name}, in {MAX_NAME} characters or fewer")
+        if key in rates:
+            of = f" at task {key[0]!r}" if key[0] else ""
+            raise ResultsError(f"{at}: policy {key[1]!r}{of} is there twice: add its trials up")
+        rates[key] = _rate(at, told)
+    return Table(where, "task" in columns, rates)
+
+
+def _columns(where: str, head: list[str]) -> dict[str, int]:
+    names = ["policy" if name == "name" else name for name in map(str.lower, head)]
+    known = {"policy", "task", "successes", "success", "trials"}
+    twice = next((name for name in names if name in known and names.count(name) > 1), None)
+    if twice:
+        raise ResultsError(f"{where}: the column {twice!r} is there twice")
+    found = {name: i for i, name in enumerate(names) if name in known}
+    needed = "give policy, and success or successes and trials"
+    if "policy" not in found:
+        raise ResultsError(f"{where}: no column policy in the first row: {needed}")
+    if ("success" in found) == ("successes" in found):
+        both = "both success and successes" if "success" in found else "no column success"
+        raise ResultsError(f"{where}: {both} in the first row: {needed}")
+    if "successes" in found and "trials" not in found:
+        raise ResultsError(f"{where}: successes without trials: {needed}")
+    return found
+
+
+def _rate(at: str, told: Mapping[str, str]) -> Rate:
+    trials = None
+    if told.get("trials"):
+        trials = _whole(at, "trials", told["trials"])
+        if not trials:
+            raise ResultsError(f"{at}: no trial: leave this policy out")
+    if "successes" in told:
+        if trials is None:
+            raise ResultsError(f"{at}: trials is empty")
+        successes = _whole(at, "successes", told["successes"])
+        if successes > trials:
+            raise ResultsError(f"{at}: {successes} successes in {trials} trials")
+        return Rate(successes / trials, trials)
+    try:
+        success = float(told["success"])
+    except ValueError:
+        success = math.nan
+    if not 0 <= success <= 1:
+        raise ResultsError(f"{at}: success is {told['success'][:30]!r}: give a rate from 0 to 1")
+    return Rate(success, trials)
+
+
+def _whole(at: str, name: str, text: str) -> int:
+    try:
+        value = float(text)  # as spreadsheets write 20.0
+    except ValueError:
+        value = math.nan
+    if not (0 <= value <= MAX_TRIALS and value == int(value)):
+        raise ResultsError(f"{at}: {name} is {text[:30]!r}: give a whole number")
+    return int(value)

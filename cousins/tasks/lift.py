@@ -1,0 +1,94 @@
+"""Lift: a thing is taken between the fingers and raised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cousins.tasks import JOINTS, Layout, Memory, Now, Verdict
+from cousins.tasks.frames import Sight, length, of, sight
+from cousins.tasks.manipulation import MARGIN, Manipulation, fallen, manipulator
+
+HOVER, ABOVE = 0.02, 0.06  # m over the thing's top that the fingertips begin at: least, and more
+ASIDE = 0.03  # m
+DEEP = 0.035  # m that fingertips go below a thing's top at most
+HELD = 0.04  # m from the tool that a thing's middle, or its top, is while it is held
+
+
+@dataclass(frozen=True)
+class Lift(Manipulation):
+    """A thing is to be `height` above where it stood, between the fingers."""
+
+    height: float = 0.10
+    limit: float = 6.0
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return "lift"
+
+    @property
+    def instruction(self) -> str:
+        """In words."""
+        return f"pick up {self.object or 'the object'}"
+
+    def suits(self, layout: Layout) -> list[int]:
+        """What fits between the open fingers, the narrowest for that first."""
+        return graspable(layout)
+
+    def begin(self, xp: Any, layout: Layout, uniform: Any, now: Now) -> Memory:
+        """The gripper begins open, above the thing and a little aside."""
+        s, robot = sight(xp, layout, now), manipulator(layout)
+        which = self.which(xp, layout, uniform[..., 0])
+        return {"which": which, **hovering(xp, robot, s, which, uniform),
+                "goal": of(xp, which, s.middle) + xp.asarray([0.0, 0.0, self.height])}  # fmt: skip
+
+    def judge(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Verdict:
+        """Worth: how near the fingers are to where they take it, and how high it is. Lost once
+        something fell over or off."""
+        s, which = sight(xp, layout, now), memory["which"]
+        reached, risen, held = taken(xp, s, which)
+        share = xp.clip(risen / self.height, 0, 1)
+        worth = 0.3 * reached + 0.7 * share * held
+        done = (risen >= self.height) & (held > 0)
+        return self.verdict(xp, worth, done, fallen(xp, layout, s, but=which))
+
+
+def graspable(layout: Layout) -> list[int]:
+    """Which objects fit between the open fingers, the narrowest first of those that stand."""
+    robot = manipulator(layout)
+    wide = layout.size[:, :2].min(1)
+    rolls = np.zeros(len(wide), bool) if layout.rolls is None else layout.rolls
+    good = [k for k in range(len(wide)) if wide[k] <= robot.opening - MARGIN]
+    return sorted(good, key=lambda k: (bool(rolls[k]), wide[k]))
+
+
+def hovering(xp: Any, robot: Any, s: Sight, which: Any, uniform: Any) -> Memory:
+    """Where the gripper begins above a thing: by uniform (..., 1:6)."""
+    middle, top = of(xp, which, s.middle)[..., :2], of(xp, which, s.high)[..., 2:]
+    angle, away = 2 * xp.pi * uniform[..., 1], ASIDE * uniform[..., 2]
+    aside = away[..., None] * xp.stack([xp.cos(angle), xp.sin(angle)], -1)
+    low, high = xp.asarray(robot.low), xp.asarray(robot.high)
+    tool = xp.concatenate([middle + aside, top + HOVER + ABOVE * uniform[..., 3:4]], -1)
+    # Along what is narrow at first, or nearly.
+    turn = of(xp, which, s.turn)
+    size = of(xp, which, s.high - s.low)
+    across = xp.where((size[..., 0] < size[..., 1])[..., None], turn[..., :2, 0], turn[..., :2, 1])
+    yaw = xp.arctan2(across[..., 1], across[..., 0]) + 0.8 * (uniform[..., 4] - 0.5)
+    return {JOINTS: robot.reaching(xp, xp.clip(tool, low, high), yaw)}
+
+
+def taken(xp: Any, s: Sight, which: Any) -> tuple[Any, Any, Any]:
+    """(...) each: how near, 0..1, the fingers are to where they take it, how far it has risen, m,
+    and whether it is between them, 0 or 1."""
+    middle, high = of(xp, which, s.middle), of(xp, which, s.high)
+    low, start = of(xp, which, s.low), of(xp, which, s.start)
+    level = xp.maximum(middle[..., 2], high[..., 2] - DEEP)
+    at = xp.concatenate([middle[..., :2], level[..., None]], -1)
+    far = length(xp, s.tool - at)
+    risen = of(xp, which, s.position)[..., 2] - start[..., 2]
+    inside = (s.tool[..., 2] < high[..., 2] + 0.01) & (s.tool[..., 2] > low[..., 2] - 0.02)
+    held = (inside & (length(xp, (s.tool - middle)[..., :2]) < HELD)).astype(float)
+    return 1 - xp.tanh(8 * far), risen, held

@@ -1,0 +1,116 @@
+"""Push: a thing is to slide, upright, into a region that is marked on what it stands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cousins.tasks import JOINTS, Layout, Memory, Now, Verdict
+from cousins.tasks.frames import apart, length, of, sight
+from cousins.tasks.manipulation import (
+    FINGER,
+    ROOM,
+    Manipulation,
+    around,
+    clear,
+    fallen,
+    first,
+    manipulator,
+    obstacles,
+)
+
+NEAR, FAR = 0.08, 0.16  # m that the region lies off
+BESIDE = 0.04  # m at most from the thing that the fingertips begin at, beside what is kept free
+TIP = 0.02  # m over the surface that the tool stays; fingertips reach lower
+MOVED = 0.03  # m that another thing may be pushed aside
+
+
+@dataclass(frozen=True)
+class Push(Manipulation):
+    """The closed fingertips move over the surface, at one height; a thing is to come within
+    `radius` of the middle of a region. near and far: how far that lies off, m."""
+
+    radius: float = 0.03
+    near: float = NEAR
+    far: float = FAR
+    limit: float = 5.0
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return "push"
+
+    @property
+    def instruction(self) -> str:
+        """In words."""
+        return f"push {self.object or 'the object'} into the marked region"
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Over the surface."""
+        return ("x", "y")
+
+    @property
+    def level(self) -> float | None:
+        """So low that the fingertips meet whatever stands there."""
+        return TIP
+
+    @property
+    def grips(self) -> bool:
+        """The gripper stays closed."""
+        return False
+
+    def suits(self, layout: Layout) -> list[int]:
+        """What stands on a surface, does not roll and is not tall for its width; the smallest
+        first, which has most room."""
+        robot, size = manipulator(layout), layout.size
+        rolls = np.zeros(len(layout.names), bool) if layout.rolls is None else layout.rolls
+        on = np.full(len(layout.names), 0) if layout.surface is None else layout.surface
+        good = [k for k in range(len(layout.names)) if not rolls[k] and on[k] >= 0]
+        wide = size[:, :2].min(1)
+        low = (k for k in good if size[k, 2] < 2 * wide[k] and size[k, :2].max() < robot.reach / 3)
+        return sorted(low, key=lambda k: size[k, :2].max())
+
+    def begin(self, xp: Any, layout: Layout, uniform: Any, now: Now) -> Memory:
+        """The region, to which the way is free, and where the fingertips begin, beside the thing."""
+        s, robot = sight(xp, layout, now), manipulator(layout)
+        which = self.which(xp, layout, uniform[..., 0])
+        others = obstacles(xp, layout, which, now, s)
+        middle, extent = of(xp, which, s.middle)[..., :2], of(xp, which, s.high - s.low)
+        radius = length(xp, extent[..., :2]) / 2
+        away = self.near + (self.far - self.near) * uniform[..., 2]
+        places = middle[..., None, :] + around(xp, uniform[..., 1], away)
+        ends = xp.broadcast_to(middle[..., None, :], places.shape)
+        way = apart(xp, ends, places, xp.broadcast_to(
+            others[..., None, :, :2], (*places.shape[:-1], others.shape[-2], 2)))  # fmt: skip
+        way = (way - others[..., None, :, 3]).min(-1) - radius[..., None]
+        room = clear(xp, layout, now, which, places, others, radius)
+        goal = of(xp, first(xp, xp.minimum(room, way), ROOM), places)
+        begin = radius + FINGER + ROOM / 2 + BESIDE * uniform[..., 4]
+        beside = middle[..., None, :] + around(xp, uniform[..., 3], begin)
+        free = clear(xp, layout, now, which, beside, others, FINGER + 0.0 * begin)
+        start = of(xp, first(xp, free, ROOM / 2), beside)
+        floor = of(xp, which, s.low)[..., 2:]
+        joints = robot.reaching(xp, xp.concatenate([start, xp.zeros_like(floor) + TIP], -1), 0.0 * away)
+        return {"which": which, "goal": xp.concatenate([goal, floor + extent[..., 2:] / 2], -1),
+                JOINTS: joints}  # fmt: skip
+
+    def judge(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Verdict:
+        """Worth: the way that is left, and whether the fingertips are behind the thing. Lost once
+        something fell over."""
+        s, which = sight(xp, layout, now), memory["which"]
+        at = of(xp, which, s.middle)[..., :2]
+        left = memory["goal"][..., :2] - at
+        far = length(xp, left)
+        near = at - s.tool[..., :2]
+        gap = length(xp, near)
+        behind = (near * left).sum(-1) / xp.maximum(gap * far, 1e-6)
+        radius = length(xp, of(xp, which, s.high - s.low)[..., :2]) / 2
+        touch = 1 - xp.tanh(5 * xp.maximum(gap - radius, 0.0))
+        worth = 0.1 * touch + 0.2 * (1 + behind) / 2 + 0.7 * (1 - xp.tanh(8 * far))
+        aside = length(xp, (s.position - s.start)[..., :2]) * (1 - which)
+        done = far < self.radius
+        worth = worth - 0.3 * (aside.max(-1) > MOVED)
+        return self.verdict(xp, worth, done, fallen(xp, layout, s))
