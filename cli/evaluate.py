@@ -51,6 +51,12 @@ def evaluate(
     worlds: Annotated[int, typer.Option(help="Worlds at once; they change no result.")] = 256,
     engine: Annotated[str, typer.Option(help="What steps them: cpu, warp, mjx.")] = "cpu",
     threads: Annotated[int, typer.Option(help="Threads; 0: all CPUs.")] = 0,
+    robot: Annotated[
+        str | None, typer.Option(help="Of a task that takes one: arm, gantry, or an MJCF.")
+    ] = None,
+    control: Annotated[
+        str | None, typer.Option(help="What actions move: joint, delta or pose.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting of the task or the engine; may "
@@ -91,7 +97,7 @@ def evaluate(
             pack, policy, task=task, episodes=n, worlds=worlds, seed=seed, engine=engine,
             cousins=_chosen(cousins), against=against, until=Until(until_width, until_better),
             hardest=worst, isolate=isolate, scratch=scratch, size=pixels("--size", size),
-            noise=noise, progress=report, **asked,
+            noise=noise, robot=robot, control=control, settings=asked, progress=report,
         )  # fmt: skip
         if episodes is not None:
             write_episodes(episodes, done)

@@ -36,7 +36,7 @@ def pack(tmp_path_factory):
 @pytest.fixture(scope="module")
 def done(pack):
     return evaluate(pack, Steady(), against=Erratic(0.9), task=SHORT, episodes=60, worlds=12,
-                    hardest=3, again=4, threads=1)  # fmt: skip
+                    hardest=3, again=4, settings={"threads": 1})  # fmt: skip
 
 
 def cli(*arguments):
@@ -65,7 +65,7 @@ def test_it_counts_what_happened(done):
 
 def test_worlds_and_threads_change_nothing(pack, done):
     other = evaluate(pack, Steady(), against=Erratic(0.9), task=SHORT, episodes=60, worlds=5,
-                     hardest=3, again=4, threads=2)  # fmt: skip
+                     hardest=3, again=4, settings={"threads": 2})  # fmt: skip
     same = [{**result(d), "seconds": 0, "per_second": 0} for d in (done, other)]
     assert same[0] == same[1]
 
@@ -79,7 +79,7 @@ def test_the_worst_cousins_are_tried_anew(pack):
             return np.where(hard[:, None], 1.0, super().__call__(episodes))
 
     found = evaluate(pack, Partial(), task=SHORT, episodes=60, worlds=16, hardest=2, again=5,
-                     threads=1)  # fmt: skip
+                     settings={"threads": 1})  # fmt: skip
     assert sorted(h.cousin for h in found.worst) == [3, 7]
     for hard in found.worst:
         assert hard.trials == 5
@@ -90,7 +90,7 @@ def test_the_worst_cousins_are_tried_anew(pack):
 
 
 def test_it_stops_once_enough_is_known(pack):
-    narrow = evaluate(pack, Still(), task=SHORT, episodes=2000, worlds=50, hardest=0, threads=1,
+    narrow = evaluate(pack, Still(), task=SHORT, episodes=2000, worlds=50, hardest=0, settings={"threads": 1},
                       until=Until(width=0.25))  # fmt: skip
     assert narrow.sequential
     assert "known to within" in narrow.stopped
@@ -99,25 +99,29 @@ def test_it_stops_once_enough_is_known(pack):
     assert many % 100 == 0
     assert many < 2000
     better = evaluate(pack, Still(), against=Erratic(1.0), task=SHORT, episodes=500, worlds=50,
-                      hardest=0, until=Until(better=True), threads=1)  # fmt: skip
+                      hardest=0, until=Until(better=True), settings={"threads": 1})  # fmt: skip
     assert better.stopped == "the first is better"
     assert len(better.first.episodes) == len(better.second.episodes) == 100
     assert better.comparison.p < 0.05
     alike = evaluate(pack, Still(), against=Still(), task=SHORT, episodes=120, worlds=50,
-                     hardest=0, until=Until(better=True), threads=1)  # fmt: skip
+                     hardest=0, until=Until(better=True), settings={"threads": 1})  # fmt: skip
     assert alike.stopped is None
     assert alike.comparison.p == 1
     # The same first episodes, however many there are to be.
-    fixed = evaluate(pack, Still(), task=SHORT, episodes=100, worlds=7, hardest=0, threads=1)
+    fixed = evaluate(
+        pack, Still(), task=SHORT, episodes=100, worlds=7, hardest=0, settings={"threads": 1}
+    )
     assert fixed.first.episodes.rows() == better.first.episodes.rows()
 
 
 def test_only_cousins_that_are_asked_for_are_taken(pack):
     near = evaluate(pack, Still(), task=SHORT, episodes=20, cousins=(0.0, 0.35), hardest=0,
-                    threads=1)  # fmt: skip
+                    settings={"threads": 1})  # fmt: skip
     assert near.cousins == 4
     assert set(near.first.episodes.cousin) <= {0, 1, 2, 3}
-    one = evaluate(pack, Still(), task=SHORT, episodes=6, cousins=8, hardest=0, threads=1)
+    one = evaluate(
+        pack, Still(), task=SHORT, episodes=6, cousins=8, hardest=0, settings={"threads": 1}
+    )
     assert set(one.first.episodes.cousin) == {8}
     assert one.effects[0].change is None
     assert rows(one)  # and so it can be told
@@ -128,9 +132,9 @@ def test_one_axis_at_a_time_is_tried_and_kept(tmp_path):
     told = augmented(axes={"shape": 0, "physics": 1, "layout": 0, "look": 1, "camera": 0,
                            "robot": 0})  # fmt: skip
     packs.write(tmp_path / "p", scene, told, quality(), [family(scene)])
-    how = {"task": SHORT, "episodes": 6, "hardest": 0, "isolate": 3, "threads": 1}
+    how = {"task": SHORT, "episodes": 6, "hardest": 0, "isolate": 3, "settings": {"threads": 1}}
     found = evaluate(tmp_path / "p", Still(), **how)
-    assert found.unseen == ("look", "camera")  # it sees no pictures
+    assert found.unseen == ("look", "camera", "robot")  # neither pictures nor a robot
     cells = found.isolated.cells
     assert {c.axis for c in cells} == {"physics"}
     assert [c.strength for c in cells] == list(STRENGTHS)

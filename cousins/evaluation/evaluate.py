@@ -26,6 +26,7 @@ from cousins.picture import CAMERA
 from cousins.policies import Policy, observed
 from cousins.policies import policy as policy_named
 from cousins.progress import Progress, silent
+from cousins.robots import Robot
 from cousins.statistics import Comparison, Stop, anytime, evidence, paired, stop, stop_pairs, wilson
 from cousins.tasks import Task
 
@@ -66,9 +67,9 @@ class Evaluation:
 
     cousins: that could be drawn. first, second: the policy, and the one that it was held against;
     comparison: the first's success less the second's, on the same episodes. effects: of each axis;
-    isolated: of each axis by itself; unseen: axes left out there, since neither policy sees any
-    pictures. worst: cousins that the first does worst on. stopped: why
-    before all episodes. sequential: the intervals of `rate` and `ever` and the comparison's p hold
+    isolated: of each axis by itself; unseen: axes left out there, since no policy here can notice
+    them: it sees no pictures, there is no robot. worst: cousins that the first does worst on.
+    stopped: why before all episodes. sequential: the intervals of `rate` and `ever` and the comparison's p hold
     at any time; else, and all others, they are of a number of episodes that was fixed before.
     seconds: that it took; per_second: episodes, while they ran.
     """
@@ -102,6 +103,8 @@ def evaluate(
     worlds: int = 256,
     seed: int = 0,
     engine: Engine | str = "cpu",
+    robot: Robot | str | None = None,
+    control: str | None = None,
     cousins: Chosen = None,
     against: Policy | str | None = None,
     until: Until | None = None,
@@ -112,18 +115,19 @@ def evaluate(
     cameras: Sequence[str] = (CAMERA,),
     size: tuple[int, int] = (128, 96),
     noise: bool = False,
+    settings: Mapping[str, Any] | None = None,
     progress: Progress = silent,
-    **settings: Any,
 ) -> Evaluation:
     """How often a policy succeeds over a pack's cousins, and on which axes that hangs.
 
     policy, against: as they are, or as `cousins.policies.policy` takes them. task: by default the
     one that the policy's card names, else "hold". episodes: at most, see `until`; episode k hangs
     on `seed` and k alone. worlds: at most at once. engine: on "cpu" what lies still is not stepped,
-    unless `sleep=False`. hardest: how many cousins are looked for that it does worst on; again:
+    unless settings say `sleep=False`. robot, control: as `CousinsVectorEnv` takes them, by default
+    as the card has them. hardest: how many cousins are looked for that it does worst on; again:
     episodes of each of these. isolate: cousins of each axis and strength, 0 for none, kept in
-    `scratch`, see `cousins.evaluation.isolate`. cameras, size, noise and settings: as
-    `CousinsVectorEnv` takes them. Raises UsageError for what there is not, PackError for a bad
+    `scratch`, see `cousins.evaluation.isolate`. cameras, size, noise: as `CousinsVectorEnv` takes
+    them; settings: of the task or the engine, whichever is given by name. Raises UsageError for what there is not, PackError for a bad
     pack, and what the policy and the engine raise.
     """
     began = time.monotonic()
@@ -135,7 +139,8 @@ def evaluate(
     sequential = until.width is not None or until.better
     rule = Stop(width=until.width, most=episodes)
     both = [_loaded(policy)] + ([] if against is None else [_loaded(against)])
-    asked = _request(pack, task, engine, cousins, both, cameras, size, noise, settings)
+    asked = _request(pack, task, engine, robot, control, cousins, both, cameras, size, noise,
+                     settings or {})  # fmt: skip
     chosen = cousins_of(asked.pool, episodes, seed)
     on = stage(asked, worlds, chosen)
     whole = plan(asked.pool, on.episodes.numbers, episodes, seed)
@@ -157,7 +162,7 @@ def evaluate(
     first = each[0]
     hard = worst(on, first, both[0][0], held, hardest, again, seed, progress)
     far = distances(held, first.cousin)
-    unseen = SEEN_ONLY if asked.images is None else ()
+    unseen = _unseen(asked)
     apart = isolated(asked, both[0][0], isolate, seed, unseen, scratch, worlds,
                      progress=progress) if isolate else None  # fmt: skip
     effect = effects({name: values for name, values in far.items() if name not in unseen},
@@ -186,7 +191,8 @@ def _loaded(given: Policy | str) -> tuple[Policy, str]:
 
 
 def _request(
-    pack: Pack | Path | str, task: Task | str | None, engine: Engine | str, cousins: Chosen,
+    pack: Pack | Path | str, task: Task | str | None, engine: Engine | str,
+    robot: Robot | str | None, control: str | None, cousins: Chosen,
     both: list[tuple[Policy, str]], cameras: Sequence[str], size: tuple[int, int], noise: bool,
     settings: Mapping[str, Any],
 ) -> Request:  # fmt: skip
@@ -194,10 +200,18 @@ def _request(
     card = getattr(both[0][0], "card", None)
     if task is None and card is not None:
         task, asked = card.task.name, {**card.task.settings, **asked}
+    if card is not None:
+        robot, control = robot or card.robot, control or card.mode
     if engine == "cpu":
         asked.setdefault("sleep", True)
     seen = tuple(dict.fromkeys(["state", *(kind for one, _ in both for kind in observed(one))]))
-    return request(pack, task or "hold", engine, cousins, seen, cameras, size, noise, asked)
+    return request(pack, task or "hold", engine, cousins, seen, cameras, size, noise, asked, robot,
+                   control or "delta")  # fmt: skip
+
+
+def _unseen(asked: Request) -> tuple[str, ...]:
+    """Axes of which a policy can notice nothing."""
+    return (() if asked.images else SEEN_ONLY) + (() if asked.robot else ("robot",))
 
 
 def _later(progress: Progress, start: int, whole: int) -> Progress:

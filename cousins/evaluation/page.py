@@ -148,8 +148,8 @@ def _axes(done: Evaluation) -> str:
     )  # fmt: skip
     unseen = ""
     if done.unseen:
-        names = escape(" and ".join(done.unseen))
-        unseen = f'<p class="note">Nothing is told of {names}: no policy here sees pictures.</p>'
+        names = escape(", ".join(done.unseen))
+        unseen = f'<p class="note">Left out are axes that cannot matter here: {names}.</p>'
     return (
         "<section><h2>What each axis does</h2><p>By how much success changes from the distance "
         "that one episode in ten stays below on an axis to the one that nine in ten do, the other "
