@@ -81,13 +81,13 @@ def measure(
     for method in ("step", "begin", "observe", "watch"):
         env(on.episodes, method)
     drawn = plan(asked.pool, on.episodes.numbers, episodes, 0)
-    began = time.perf_counter()
+    began, spent = time.perf_counter(), time.process_time()
     done = rollout(on, drawn, POLICIES[name]())
-    wall = time.perf_counter() - began
+    wall, spent = time.perf_counter() - began, time.process_time() - spent
     return {
         "policy": name, "worlds": len(on.episodes.begun), "sleep": sleep,
         "success": float(done.success.mean()), "steps": float(done.steps.mean()),
-        "loading, s": loading, "seconds": wall, "episodes/s": episodes / wall,
+        "loading, s": loading, "seconds": wall, "CPU s": spent, "episodes/s": episodes / wall,
         "substeps/s": float(done.steps.sum() * on.episodes.substeps / wall),
         "engine, %": 100 * engine.seconds / wall,
         "env, %": 100 * (env.seconds - engine.seconds) / wall,

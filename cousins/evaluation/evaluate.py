@@ -69,8 +69,9 @@ class Evaluation:
     comparison: the first's success less the second's, on the same episodes. effects: of each axis;
     isolated: of each axis by itself; unseen: axes left out there, since no policy here can notice
     them: it sees no pictures, there is no robot. worst: cousins that the first does worst on.
-    stopped: why before all episodes. sequential: the intervals of `rate` and `ever` and the comparison's p hold
-    at any time; else, and all others, they are of a number of episodes that was fixed before.
+    stopped: why before all episodes. sequential: the intervals of `rate` and `ever` and the
+    comparison's p hold at any time; else, and all others, they are of a number of episodes that was
+    fixed before.
     seconds: that it took; per_second: episodes, while they ran.
     """
 
@@ -127,8 +128,8 @@ def evaluate(
     as the card has them. hardest: how many cousins are looked for that it does worst on; again:
     episodes of each of these. isolate: cousins of each axis and strength, 0 for none, kept in
     `scratch`, see `cousins.evaluation.isolate`. cameras, size, noise: as `CousinsVectorEnv` takes
-    them; settings: of the task or the engine, whichever is given by name. Raises UsageError for what there is not, PackError for a bad
-    pack, and what the policy and the engine raise.
+    them; settings: of the task or the engine, whichever is given by name. Raises UsageError for
+    what there is not, PackError for a bad pack, and what the policy and the engine raise.
     """
     began = time.monotonic()
     if episodes < 1 or seed < 0 or min(hardest, again, isolate) < 0:
@@ -275,7 +276,7 @@ def _notes(asked: Request, both: list[tuple[Policy, str]], done: Rolled) -> tupl
         )
         if seen.any() and card.trained_on.pack == asked.pack.path.name:
             out.append(
-                f"{name} was trained on cousins of a pack {card.trained_on.pack} with the numbers "
-                f"that {seen.mean():.0%} of these episodes took: hold some back, by --cousins"
+                f"{name} was trained on the cousins of {seen.mean():.0%} of these episodes, by "
+                "their numbers in a pack of this name: it may know them by heart"
             )
     return tuple(out)

@@ -115,7 +115,7 @@ def rows(done: Evaluation) -> dict[str, tuple[list[str], list[list[str]]]]:
         )  # fmt: skip
     if any(e.change for e in done.effects):
         out["Success by axis"] = (
-            ["axis", "from", "to", "success changes by", "nearest fifth", "farthest fifth"],
+            ["axis", "from", "to", "success changes by", "nearest bin", "farthest bin"],
             [[e.axis, f"{e.from_:.2f}", f"{e.to:.2f}", points(*e.change), percent(e.bins[0].rate),
               percent(e.bins[-1].rate)] for e in done.effects if e.change],
         )  # fmt: skip
