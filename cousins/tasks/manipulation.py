@@ -53,11 +53,6 @@ class Manipulation:
         return ("x", "y", "z", "yaw")
 
     @property
-    def level(self) -> float | None:
-        """The tool's height over what the base stands at, m, where no action changes it."""
-        return None
-
-    @property
     def grips(self) -> bool:
         """Whether an action opens and closes the gripper; else it stays closed."""
         return True
@@ -91,7 +86,7 @@ class Manipulation:
         arm = action[..., :-1] if self.grips else action
         grip = (action[..., -1] + 1) / 2 if self.grips else xp.zeros(action.shape[:-1])
         joints = robot.towards(
-            xp, self.axes, self.level, hand.target, hand.joints, arm, self.control
+            xp, self.axes, hand.target, hand.joints, arm, self.control, memory.get("level")
         )
         return Command(joints=joints, grip=grip)
 
