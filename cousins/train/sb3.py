@@ -32,7 +32,7 @@ class Sb3:
     hidden: tuple[int, ...] = (128, 128)
     activation: str = "tanh"
     learning_rate: float = 3e-4
-    batch: int = 8192
+    batch: int = 4096
     minibatch: int = 512
     epochs: int = 10
     clip: float = 0.2
