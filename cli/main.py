@@ -19,6 +19,7 @@ from .check import check
 from .compare import compare
 from .console import err
 from .demo import demo
+from .deploy import deploy
 from .doctor import doctor
 from .export import export
 from .film import film
@@ -44,7 +45,7 @@ app = typer.Typer(
 # `cousins --help` answers at once.
 VERBS = (
     tag, capture, scan, label, weigh, probe, calibrate, augment, run, view, render, export, info,
-    list, check, compare, film, score, doctor, demo,
+    list, check, compare, deploy, film, score, doctor, demo,
 )  # fmt: skip
 for verb in VERBS:
     app.command()(verb)
