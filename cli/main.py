@@ -20,6 +20,7 @@ from .compare import compare
 from .console import err
 from .demo import demo
 from .doctor import doctor
+from .evaluate import evaluate
 from .export import export
 from .film import film
 from .info import info
@@ -44,8 +45,8 @@ app = typer.Typer(
 # In the order of use. A verb's module imports what it works with inside its function, so that
 # `cousins --help` answers at once.
 VERBS = (
-    tag, capture, scan, label, weigh, probe, calibrate, augment, run, train, view, render, export,
-    info, list, check, compare, film, score, doctor, demo,
+    tag, capture, scan, label, weigh, probe, calibrate, augment, run, train, evaluate, compare,
+    view, render, export, info, list, check, film, score, doctor, demo,
 )  # fmt: skip
 for verb in VERBS:
     app.command()(verb)

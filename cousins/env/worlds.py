@@ -378,8 +378,10 @@ class Worlds:
             if reach is not None and command.joints is not None:
                 reach.ctrl[np.ix_(go, reach.arm.actuators)] = command.joints[mine][go]
             if reach is not None and command.grip is not None:
-                told = reach.arm.gripped(command.grip[mine][go])
-                reach.ctrl[np.ix_(go, reach.arm.gripper)] = told
+                fingers = np.ix_(go, reach.arm.gripper)
+                period = steps * self.layout.timestep
+                grip = command.grip[mine][go]
+                reach.ctrl[fingers] = reach.arm.gripped(grip, reach.ctrl[fingers], period)
             part.running.drive(part.wrench, None if reach is None else reach.ctrl)
             part.running.step(steps, None if idle is None else idle[part.worlds])
 

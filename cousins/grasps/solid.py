@@ -78,13 +78,12 @@ class Lines:
     """Lines along a frame's y, at x and z of that frame.
 
     Along a line (x, z) a plane is met at y = row @ (1, x, z): rows (f, 3). rising (f,): whether
-    the part ends there, towards greater y; else it begins. cosine (f,): between the plane's normal
-    and y.
+    the part ends there, towards greater y; else it begins. normals (f, 3), in the frame.
     """
 
     rows: Array
     rising: NDArray[np.bool_]
-    cosine: Array
+    normals: Array
     part: NDArray[np.int64]
 
     def through(self, x: Array, z: Array) -> tuple[Array, Array]:
@@ -97,21 +96,22 @@ class Lines:
         low = np.maximum.reduceat(self.rows[down] @ at, np.searchsorted(self.part[down], each))
         return low, high
 
-    def slant(self, part: NDArray[np.integer], x: Array, z: Array, rising: bool) -> Array:
-        """(n,) angle, rad, between y and the normal of the plane at which lines (n,) leave each its
-        part (n,), or enter it where not `rising`."""
+    def surface(self, part: NDArray[np.integer], x: Array, z: Array, rising: bool) -> Array:
+        """(n, 3) unit normals, in the frame, of the planes at which lines (n,) leave each its part
+        (n,), or enter it where not `rising`."""
         mine = (self.part[:, None] == part) & (self.rising == rising)[:, None]
         met = self.rows @ np.stack([np.ones_like(x), x, z])
         met = np.where(mine, met if rising else -met, np.inf)
-        return np.arccos(np.clip(np.abs(self.cosine[met.argmin(0)]), 0.0, 1.0))
+        return self.normals[met.argmin(0)]
 
 
 def lines(body: Solid, frame: Array) -> Lines:
     """Lines along the y of a frame (3, 3), whose columns are its axes."""
-    nx, ny, nz = (body.normals @ frame).T
+    normals = body.normals @ frame
+    nx, ny, nz = normals.T
     along = np.where(np.abs(ny) < EDGEWISE, np.where(ny < 0, -EDGEWISE, EDGEWISE), ny)
     rows = np.column_stack([body.offsets, -nx, -nz]) / along[:, None]
-    return Lines(rows, along > 0, ny, body.part)
+    return Lines(rows, along > 0, normals, body.part)
 
 
 def box(size: Array, sides: int = 4) -> Part:

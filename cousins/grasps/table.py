@@ -89,6 +89,7 @@ class GraspTable:
     opening: Array
     score: Array
     drop: Array
+    slant: Array
     count: NDArray[np.int64]
     centre: Array
     ball: NDArray[np.bool_]
@@ -120,7 +121,7 @@ class GraspTable:
         world = Grasps(
             at[:, None] + np.einsum("nij,ngj->ngi", turn, found.position),
             np.einsum("nij,ngjk->ngik", turn, found.rotation),
-            found.width, found.opening, found.score, found.drop,
+            found.width, found.opening, found.score, found.drop, found.slant,
         )  # fmt: skip
         stands = turn[:, 2, 2] > np.cos(TILTED)
         there = np.arange(world.score.shape[1]) < self.count[items, shapes][:, None]
@@ -145,10 +146,11 @@ def table(
     many, most = len(bank.body), len(bank.volume)
     zeros = np.zeros((many, most, count))
     out = GraspTable(
-        np.zeros((*zeros.shape, 3)), np.zeros((*zeros.shape, 3, 3)), zeros, zeros.copy(),
-        zeros - 1.0, zeros.copy(), np.zeros((many, most), np.int64),
-        np.moveaxis((bank.solid + bank.shell) / 2, 0, 1), np.zeros((many, most), bool),
-        np.zeros((many, most, 3)),
+        position=np.zeros((*zeros.shape, 3)), rotation=np.zeros((*zeros.shape, 3, 3)),
+        width=zeros, opening=zeros.copy(), score=zeros - 1.0, drop=zeros.copy(),
+        slant=zeros.copy(), count=np.zeros((many, most), np.int64),
+        centre=np.moveaxis((bank.solid + bank.shell) / 2, 0, 1),
+        ball=np.zeros((many, most), bool), middle=np.zeros((many, most, 3)),
     )  # fmt: skip
     for item in range(many):
         for shape in range(int(bank.shapes[item])):

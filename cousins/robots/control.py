@@ -243,13 +243,13 @@ def _able(name: str, links: Chain, home: Array, axes: tuple[str, ...]) -> None:
     """Raises UsageError for an axis that no joint moves the tool on, alone."""
     rows = jacobian(np, links, home)
     chosen: list[int] = []
-    for axis in (*PLACE, *TURN):
-        if axis in axes:
-            chosen.append((*PLACE, *TURN).index(axis))
-            if np.linalg.svd(rows[chosen], compute_uv=False)[-1] < RANK or len(chosen) > len(links):
-                raise UsageError(
-                    f"robot {name}: its joints cannot move the tool on the axis {axis!r}"
-                )
+    for row, axis in enumerate((*PLACE, *TURN)):
+        if axis not in axes:
+            continue
+        chosen.append(row)
+        least = np.linalg.svd(rows[chosen], compute_uv=False)[-1]
+        if least < RANK or len(chosen) > len(links):
+            raise UsageError(f"robot {name}: its joints cannot move the tool on the axis {axis!r}")
 
 
 def _action(robot: Robot, links: Chain, mode: str, axis: str) -> Action:
