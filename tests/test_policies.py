@@ -89,6 +89,11 @@ def test_zero_does_nothing(episodes):
     assert not begun("zero", episodes)(episodes).any()
 
 
+def test_the_expert_says_what_it_cannot_do(episodes):
+    with pytest.raises(UsageError, match="no expert does the task hold"):
+        begun("expert", episodes)
+
+
 def test_random_is_the_same_for_an_episode_among_however_many_worlds(pack):
     task, acted = Hold(pushes=2, limit=0.6), []
     for n in (1, 3):
