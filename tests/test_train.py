@@ -368,13 +368,15 @@ FEW = ("--worlds", 4, "--steps", 128, "--set", "limit=0.4", "--set", "batch=128"
 
 
 def test_the_command_trains_and_tells(pack, tmp_path):
-    done = run(pack.path, *FEW, "-o", tmp_path / "run", "--cousins", "0:0.35", "--json")
+    done = run(pack.path, *FEW, "-o", tmp_path / "run", "--cousins", "0:0.35", "--json",
+               "--curriculum")  # fmt: skip
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert (told["steps"], told["folder"]) == (128, str(tmp_path / "run"))
     assert read_card(tmp_path / "run" / "policy.json").trained_on.numbers == ((0, 3),)
     told = json.loads((tmp_path / "run" / "training.json").read_text())
     assert told["task_settings"]["limit"] == 0.4
+    assert told["curriculum"] == {"first": pytest.approx(1 / 3), "threshold": 0.7}
     assert told["trainer_settings"]["hidden"] == [8]
 
 
