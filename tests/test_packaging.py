@@ -70,8 +70,8 @@ def test_every_import_is_declared():
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 imported.add((node.module or "").partition(".")[0])
     imported -= sys.stdlib_module_names | {"cousins"}
-    names = {"cv2": "opencv-python-headless", "skimage": "scikit-image",
-             "yaml": "pyyaml", "pxr": "usd-core", "stable_baselines3": "stable-baselines3"}  # fmt: skip
+    names = {"cv2": "opencv-python-headless", "skimage": "scikit-image", "yaml": "pyyaml",
+             "pxr": "usd-core", "stable_baselines3": "stable-baselines3"}  # fmt: skip
     assert {names.get(module, module) for module in imported} <= declared
 
 
