@@ -42,7 +42,9 @@ def test_worlds_are_judged_alike_alone_and_together():
         alone = hold.judge(np, LAYOUT, own, one, action[i])
         assert alone.reward == together.reward[i]
         assert alone.ended == together.ended[i]
-        np.testing.assert_array_equal(hold.command(np, LAYOUT, own, one, action[i]).wrench, wrench[i])
+        np.testing.assert_array_equal(
+            hold.command(np, LAYOUT, own, one, action[i]).wrench, wrench[i]
+        )
         np.testing.assert_array_equal(hold.observe(np, LAYOUT, own, one), seen[i])
 
 
