@@ -22,6 +22,7 @@ from cousins.env.worlds import Worlds, pool, shares
 from cousins.errors import CousinsError, MissingDependencyError, UsageError
 from cousins.gl import backend
 from cousins.pack import read, write
+from cousins.tasks import Command
 from cousins.tasks.hold import Hold
 from examples import table_scene
 
@@ -279,7 +280,7 @@ def test_worlds_gather_and_push_the_same_things_in_every_family(pack):
         np.testing.assert_array_equal(pose[world].ravel(), of.arrays["qpos"][row])
     wrench = np.zeros((5, 4, 6))
     wrench[[1, 4], 2, 0] = 2.0
-    worlds.advance(wrench, 5)
+    worlds.advance(Command(wrench), 5)
     pushed = np.abs(worlds.objects()[1][..., 0]) > 0.01
     assert np.argwhere(pushed).tolist() == [[1, 2], [4, 2]]
     assert not worlds.unstable().any()
@@ -354,7 +355,7 @@ def test_several_cameras_lie_one_behind_the_other(pack, opengl):
         ({"cousins": []}, "give their numbers"),
         ({"cousins": [3, 99]}, "no cousin 99: they go from 0 to 9"),
         ({"cousins": (2.0, 3.0)}, "they lie at 0 to 0.9"),
-        ({"cousins": "near"}, "give their numbers"),
+        ({"cousins": "near"}, "'near' is neither \"twin\" nor numbers"),
         ({"observe": ()}, "nothing to observe"),
         ({"observe": ("smell",)}, "no observation 'smell'; there are: state, rgb"),
         ({"observe": ("rgb",), "cameras": ("back",)}, "no camera 'back'; there are: overview"),

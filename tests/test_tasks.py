@@ -22,7 +22,7 @@ def now(n, time=0.0):
 def episode(n, seed=0):
     hold = Hold()
     uniform = np.random.default_rng(seed).random((n, hold.numbers(LAYOUT)))
-    return hold, hold.begin(np, LAYOUT, uniform)
+    return hold, hold.begin(np, LAYOUT, uniform, now(n))
 
 
 def test_worlds_are_judged_alike_alone_and_together():
@@ -32,7 +32,7 @@ def test_worlds_are_judged_alike_alone_and_together():
     moment.pose[...] += rng.normal(0, 0.02, moment.pose.shape)
     action = rng.uniform(-1, 1, (7, hold.actions(LAYOUT)))
     together = hold.judge(np, LAYOUT, memory, moment, action)
-    wrench = hold.wrench(np, LAYOUT, memory, moment, action)
+    wrench = hold.command(np, LAYOUT, memory, moment, action).wrench
     seen = hold.observe(np, LAYOUT, memory, moment)
     assert seen.shape == (7, len(hold.observations(LAYOUT)))
     for i in range(7):
@@ -42,7 +42,9 @@ def test_worlds_are_judged_alike_alone_and_together():
         alone = hold.judge(np, LAYOUT, own, one, action[i])
         assert alone.reward == together.reward[i]
         assert alone.ended == together.ended[i]
-        np.testing.assert_array_equal(hold.wrench(np, LAYOUT, own, one, action[i]), wrench[i])
+        np.testing.assert_array_equal(
+            hold.command(np, LAYOUT, own, one, action[i]).wrench, wrench[i]
+        )
         np.testing.assert_array_equal(hold.observe(np, LAYOUT, own, one), seen[i])
 
 
@@ -51,7 +53,7 @@ def test_each_push_hits_one_thing_for_its_time_and_no_longer():
     still = np.zeros((50, hold.actions(LAYOUT)))
     hit = np.zeros((50, 2))
     for t in np.arange(0, hold.limit, 0.01):
-        force = hold.wrench(np, LAYOUT, memory, now(50, t), still)
+        force = hold.command(np, LAYOUT, memory, now(50, t), still).wrench
         assert (force[..., 2:] == 0).all()
         assert t >= SETTLE or not force.any()
         hit += np.linalg.norm(force[..., :2], axis=-1) > 0
@@ -62,7 +64,7 @@ def test_each_push_hits_one_thing_for_its_time_and_no_longer():
 def test_an_action_is_a_force_in_weights_of_the_twin():
     hold, memory = episode(1)
     action = np.array([[1.0, 0, 0, -3.0]])
-    force = hold.wrench(np, LAYOUT, memory, now(1), action)
+    force = hold.command(np, LAYOUT, memory, now(1), action).wrench
     np.testing.assert_allclose(force[0, 0, :3], [9.81 * 0.4, 0, 0])
     np.testing.assert_allclose(force[0, 1, :3], [0, -9.81, 0])
 

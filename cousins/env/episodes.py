@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cousins.env.worlds import Ids, Worlds
 from cousins.errors import UsageError
-from cousins.tasks import JOINTS, Memory, Now, Task, Watched
+from cousins.tasks import JOINTS, OBJECTS, Memory, Now, Task, Watched, said
 from cousins.types import Array
 
 # A number beyond it is, to MuJoCo, a sign that a world went unstable (its mjMAXVAL).
@@ -104,6 +104,11 @@ class Episodes:
                           for name, (shape, dtype) in look.forms.items()}  # fmt: skip
 
     @property
+    def instruction(self) -> str:
+        """What is to be done in this scene, in words."""
+        return said(self.task, self.worlds.layout)
+
+    @property
     def numbers(self) -> int:
         """How many uniform numbers an episode takes."""
         return self.task.numbers(self.worlds.layout)
@@ -118,8 +123,11 @@ class Episodes:
         self.seeds[ids] = [d.noise for d in draws]
         self._start[ids] = self.worlds.objects()[0][ids]
         drawn = dict(self.task.begin(np, self.worlds.layout, uniform, self.now(ids)))
-        if JOINTS in drawn:
-            self.worlds.put(ids, np.asarray(drawn.pop(JOINTS)))
+        joints, pose = drawn.pop(JOINTS, None), drawn.pop(OBJECTS, None)
+        if joints is not None or pose is not None:
+            self.worlds.put(ids, joints, pose)
+        if pose is not None:
+            self._start[ids] = pose
         for name, value in drawn.items():
             if name not in self._memory:
                 self._memory[name] = np.zeros((len(self.begun), *value.shape[1:]), value.dtype)

@@ -115,7 +115,11 @@ class CousinsMjxEnv(MjxEnv):  # pyright: ignore[reportGeneralTypeIssues, reportU
         model = self._mjx_model
         data = self._data.replace(qpos=model.qpos0)
         data = mjx.kinematics(model, data)
-        info = {"memory": self._draw(ours, self._now(data)), "key": later, "begun": jnp.array(False)}
+        info = {
+            "memory": self._draw(ours, self._now(data)),
+            "key": later,
+            "begun": jnp.array(False),
+        }
         metrics = {"success": jnp.zeros(()), "unstable": jnp.zeros(())}
         obs = self.task.observe(jnp, self.layout, info["memory"], self._now(data))
         return State(data, obs, jnp.zeros(()), jnp.zeros(()), metrics, info)
@@ -160,7 +164,8 @@ class CousinsMjxEnv(MjxEnv):  # pyright: ignore[reportGeneralTypeIssues, reportU
         anew = state.info["begun"] & (state.data.time == 0)
         memory = jax.tree_util.tree_map(
             lambda new, old: jnp.where(anew, new, old),
-            self._draw(ours, self._now(state.data)), state.info["memory"],
+            self._draw(ours, self._now(state.data)),
+            state.info["memory"],
         )
         return memory, jnp.where(anew, later, state.info["key"])
 

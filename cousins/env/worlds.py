@@ -129,11 +129,11 @@ def among(family: Family, rows: NDArray[np.int64]) -> Family:
 
 @dataclass(frozen=True)
 class Reach:
-    """What a part with a robot knows. arm: its addresses; base (m, 7) and shape (m, A, ...): of each
-    cousin that may be run; other (D,): the bodies of distractors, as addresses of their qpos, and
-    radius (m, D); ctrl (k, nu): what drives the robots. plain: the union model without the robot;
-    bank: its shapes, and variant (m, A): which of them each object of a cousin has; None and 0
-    without a bank."""
+    """What a part with a robot knows. arm: its addresses; base (m, 7) and shape (m, A, ...): of
+    each cousin that may be run; other (D,): the bodies of distractors, as addresses of their qpos,
+    and radius (m, D); ctrl (k, nu): what drives the robots. plain: the union model without the
+    robot; bank: its shapes, and variant (m, A): which of them each object of a cousin has; None
+    and 0 without a bank."""
 
     arm: Arm
     base: Array
@@ -256,8 +256,9 @@ class Worlds:
             other = plain.jnt_qposadr[plain.body_jntadr[body]]
             addresses = arm(model, self.robot)
             ctrl = np.tile(addresses.still(model), (many, 1))
-            reach = Reach(addresses, few.arrays["robot_base"], shapes(few, plain, told.names),
-                          other, radius, ctrl, plain, *_variants(few, plain, told.names))  # fmt: skip
+            shape = shapes(few, plain, told.names)
+            reach = Reach(addresses, few.arrays["robot_base"], shape, other, radius, ctrl, plain,
+                          *_variants(few, plain, told.names))  # fmt: skip
         where = places(told.names, model)
         seen = None if noise is None else noise[rows]
         wrench = np.zeros((many, model.nbody, 6))
@@ -307,19 +308,22 @@ class Worlds:
         if self.parts[0].reach is not None:
             self.put(ids, np.tile(self.parts[0].reach.arm.home, (len(ids), 1)))
 
-    def put(self, ids: Ids, joints: Array) -> None:
+    def put(self, ids: Ids, joints: Array | None = None, pose: Array | None = None) -> None:
         """Put the arms of robots in worlds (k,) to joints (k, J), at rest and open, and tell them
-        to stay so."""
+        to stay so; and objects to pose (k, A, 7)."""
         for part in self.parts:
             mine, reach = part.holds(ids), part.reach
-            if reach is None or not mine.any():
+            if not mine.any():
                 continue
             local = ids[mine] - part.first
             state = part.running.state(local)
             qpos = state.qpos.copy()
-            qpos[:, reach.arm.qpos], qpos[:, reach.arm.fingers] = joints[mine], reach.arm.wide
+            if pose is not None:
+                qpos[:, part.places.qpos] = pose[mine]
+            if joints is not None and reach is not None:
+                qpos[:, reach.arm.qpos], qpos[:, reach.arm.fingers] = joints[mine], reach.arm.wide
+                reach.ctrl[local[:, None], reach.arm.actuators] = joints[mine]
             part.running.restore(replace(state, qpos=qpos), local)
-            reach.ctrl[local[:, None], reach.arm.actuators] = joints[mine]
 
     def objects(self) -> tuple[Array, Array]:
         """(n, A, 7) pose and (n, A, 6) velocity now, as `cousins.tasks.Now` has them."""

@@ -171,7 +171,7 @@ def evaluate(
     on.close()
     return Evaluation(
         pack=str(asked.pack.path), cousins=len(asked.pool), task=asked.task.name,
-        instruction=asked.task.instruction, engine=type(asked.engine).__name__.lower(), seed=seed,
+        instruction=on.episodes.instruction, engine=type(asked.engine).__name__.lower(), seed=seed,
         first=told[0], second=told[1] if len(told) > 1 else None,
         comparison=_compared(each, sequential),
         effects=effect, isolated=apart, unseen=unseen, worst=hard,

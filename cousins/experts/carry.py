@@ -61,12 +61,15 @@ class Carrying:
         """(n, K) actions."""
         s, layout, memory = look(episodes), episodes.worlds.layout, episodes.memory
         task, robot = episodes.task, layout.robot
-        assert isinstance(task, Manipulation) and robot is not None
+        assert isinstance(task, Manipulation)
+        assert robot is not None
         which, goal = task.about(np, layout, memory, s), task.goal(np, layout, memory, s)
         time = episodes.elapsed * task.control
         about, n = which.argmax(1), len(which)
         others = _others(episodes, s, which)
-        new = (about != self.about) & ((self.phase != OPEN) & (self.phase != AWAY) | (self.about < 0))
+        new = (about != self.about) & (
+            (self.phase != OPEN) & (self.phase != AWAY) | (self.about < 0)
+        )
         self._take(episodes, s, about, others, np.flatnonzero(new), time)
         self.about = np.where(new, about, self.about)
 
@@ -196,9 +199,7 @@ def _others(episodes: Episodes, s: Sight, which: Array) -> Array:
     now, layout = episodes.now(), episodes.worlds.layout
     found = obstacles(np, layout, which, now, s)
     own = len(layout.names)
-    tops = np.concatenate(
-        [s.high[..., 2], found[:, own:, 2] + found[:, own:, 3]], axis=1
-    )
+    tops = np.concatenate([s.high[..., 2], found[:, own:, 2] + found[:, own:, 3]], axis=1)
     tops = np.where(found[..., 0] > 100, -1.0, tops)
     floor = of(np, which, s.start)[:, 2:] * 0.0
     return np.concatenate(

@@ -28,7 +28,9 @@ def turning(now: Array, wanted: Array) -> Array:
     return (wanted - now + HALF / 2) % HALF - HALF / 2
 
 
-def towards(episodes: Episodes, s: Sight, place: Array, yaw: Array | None, slow: Any = 1.0) -> Array:
+def towards(
+    episodes: Episodes, s: Sight, place: Array, yaw: Array | None, slow: Any = 1.0
+) -> Array:
     """(n, k) the arm's part of actions that take the tool to places (n, 3) and yaws (n,), where the
     task moves it so; slow: share of the full speed, (n,) or one."""
     task, robot = episodes.task, episodes.worlds.layout.robot

@@ -73,7 +73,9 @@ class Pushing:
         for way in (1.0, -1.0):
             turn = np.where(np.sign(short) == way, short, short + 2 * np.pi * way)
             steps = own[:, None] + turn[:, None] * np.linspace(0, 1, 9)
-            path = at[:, None] + circle[:, None, None] * np.stack([np.cos(steps), np.sin(steps)], -1)
+            path = at[:, None] + circle[:, None, None] * np.stack(
+                [np.cos(steps), np.sin(steps)], -1
+            )
             gap = length(np, path[:, :, None] - others[:, None, :, :2]) - others[:, None, :, 3]
             room.append(gap.min((1, 2)) - SPAN)
         nearer = np.where(short >= 0, 1.0, -1.0)

@@ -45,7 +45,7 @@ class Called:
                 out = self.given(episodes)
             else:
                 seen = {name: value.copy() for name, value in episodes.seen.items()}
-                out = self.given(seen, episodes.task.instruction)
+                out = self.given(seen, episodes.instruction)
         return checked(out, episodes, self.name)
 
 

@@ -89,7 +89,7 @@ class Http:
     def _ask(self, episodes: Episodes, world: int, many: int) -> Array:
         seen = {name: episodes.seen[name] for name in self.observe}
         which = {"episode": str(episodes.seeds[world]), "step": int(episodes.elapsed[world])}
-        told = question(self.form, seen, world, episodes.task.instruction, {**which, **self.extra})
+        told = question(self.form, seen, world, episodes.instruction, {**which, **self.extra})
         body, reason = json.dumps(told).encode(), ""
         for attempt in range(self.attempts):
             if attempt:

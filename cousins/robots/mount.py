@@ -28,8 +28,9 @@ def mounted(family: Family, robot: Robot) -> Family:
 
     Its model is the union model, then the robot under the body `BASE`, with names that begin with
     `PREFIX`. A reset leaves the robot where all its joints are 0, or their `ref`: what its joints
-    are measured from goes by where a cousin starts, so that home cannot be that. Raises PackError for a family that says of no cousin where a robot's base stands, and
-    UsageError for a robot that MuJoCo cannot join to it.
+    are measured from goes by where a cousin starts, so that home cannot be that. Raises PackError
+    for a family that says of no cousin where a robot's base stands, and UsageError for a robot that
+    MuJoCo cannot join to it.
     """
     if "robot_base" not in family.arrays:
         raise PackError("the cousins have no place for a robot: augment anew with the axis robot")
@@ -51,9 +52,7 @@ def mounted(family: Family, robot: Robot) -> Family:
         place[name][:, root] = part
     kept = {k: _longer(model, k, v) for k, v in family.arrays.items() if k != "qpos"}
     bank = None if family.bank is None else _wider(model, family.bank)
-    return replace(
-        family, xml=xml, files=files, arrays={**kept, **place, "qpos": qpos}, bank=bank
-    )
+    return replace(family, xml=xml, files=files, arrays={**kept, **place, "qpos": qpos}, bank=bank)
 
 
 def _joined(family: Family, robot: Robot) -> tuple[str, dict[str, bytes]]:
@@ -86,4 +85,3 @@ def _longer(model: mujoco.MjModel, name: str, rows: NDArray[Any]) -> NDArray[Any
         return rows
     more = own[rows.shape[1] :].astype(rows.dtype)
     return np.concatenate([rows, np.broadcast_to(more, (len(rows), *more.shape))], axis=1)
-

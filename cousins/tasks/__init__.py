@@ -8,7 +8,7 @@ Other packages bring further ones by the entry point group `cousins.tasks`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
@@ -39,8 +39,11 @@ BUILT_IN = {
     "stack": "cousins.tasks.place:Stack",
     "sort": "cousins.tasks.sort:Sort",
 }
+UNNAMED = "shape"  # the source of a label that tells a thing's shape, not its name
+SHORT = ("object", "target")  # settings that a name may bring along, after colons
 LYING = 0.5  # cosine of its axis with the vertical, under which a cylinder lies
-JOINTS = "joints"  # in an episode's memory: where a robot's joints begin
+# In what an episode draws: where a robot's joints (..., J) and the objects (..., A, 7) begin.
+JOINTS, OBJECTS = "joints", "objects"
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,14 @@ class Surface:
 class Layout:
     """What a task knows before it begins: the twin's A objects, and the robot.
 
-    names; labels: what they are, in words; position (A, 3) and quaternion (A, 4) in the twin; size
-    (A, 3), of their bounding boxes, m; mass (A,): the twin's, kg, which a cousin's is not; rolls
-    (A,): it would; fill (A,): the share of its box that it fills; surface (A,): which of `surfaces` each stands on, be it on others; -1 for none.
-    shape: what the twin's objects are, (A, ...). timestep: of the models, s. robot: None without.
+    names; words: what they are called in an instruction; position (A, 3) and quaternion (A, 4) in
+    the twin; size (A, 3), of their bounding boxes, m; mass (A,): the twin's, kg, which a cousin's
+    is not. timestep: of the models, s.
+
+    With a robot: rolls (A,): it would; fill (A,): the share of its box that it fills; surface (A,):
+    which of `surfaces` each stands on, be it on others, -1 for none; stands (A,): it does so
+    itself; bare (A,): nothing stands on it, or in it; shape: what the twin's objects are, (A, ...);
+    base (7,): where the robot's stands in the twin.
     """
 
     names: tuple[str, ...]
@@ -69,13 +76,16 @@ class Layout:
     size: Array
     mass: Array
     timestep: float
-    labels: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     rolls: NDArray[np.bool_] | None = None
     fill: Array | None = None
     surface: NDArray[np.int64] | None = None
     surfaces: tuple[Surface, ...] = ()
+    stands: NDArray[np.bool_] | None = None
+    bare: NDArray[np.bool_] | None = None
     shape: Shape | None = None
     robot: Manipulator | None = None
+    base: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -167,7 +177,11 @@ class Task(Protocol):
 
     @property
     def instruction(self) -> str:
-        """What is to be done, in words."""
+        """What is to be done, in words, in any scene."""
+        ...
+
+    def said(self, layout: Layout) -> str:
+        """The same of this scene, by what its things are called."""
         ...
 
     @property
@@ -195,7 +209,8 @@ class Task(Protocol):
 
     def begin(self, xp: Any, layout: Layout, uniform: Any, now: Now) -> Memory:
         """What an episode remembers, from uniform (..., numbers) and the moment when it begins. A
-        robot is at home then, and goes to `JOINTS` before the first action where that is given."""
+        robot is at home then. Where `JOINTS` or `OBJECTS` are among it, robot and objects are put
+        there before the first action, at rest."""
         ...
 
     def command(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Command:
@@ -230,8 +245,10 @@ class Accountable(Protocol):
 
 
 def task(name: str, **settings: Any) -> Task:
-    """The task of this name, with its settings. Raises UsageError for a name or a setting that is
-    not known, and lists those that are."""
+    """The task of this name, with its settings. `push:cylinder_1` is short for the setting
+    `object`, and `stack:cup_1:box_2` for `object` and `target`. Raises UsageError for a name or a
+    setting that is not known, and lists those that are."""
+    name, *of = name.split(":")
     found = {**plugins.load("cousins.tasks"), **dict.fromkeys(BUILT_IN)}
     if name not in found:
         raise UsageError(f"no task {name!r}; tasks: {', '.join(sorted(found))}")
@@ -240,12 +257,26 @@ def task(name: str, **settings: Any) -> Task:
         module, _, attribute = BUILT_IN[name].partition(":")
         kind = getattr(import_module(module), attribute)
     known = getattr(kind, "__dataclass_fields__", {})
+    for k, value in enumerate(of):
+        if k >= len(SHORT) or SHORT[k] not in known or SHORT[k] in settings:
+            raise UsageError(f"task {name}: what is {value!r}? It takes {_short(name, known)}")
+        settings[SHORT[k]] = value
     for setting in settings:
         if setting not in known:
             raise UsageError(
                 f"task {name} has no setting {setting!r}; settings: {', '.join(known) or 'none'}"
             )
     return kind(**settings)
+
+
+def _short(name: str, known: Mapping[str, Any]) -> str:
+    parts = [name, *(part.upper() for part in SHORT if part in known)]
+    return ":".join(parts) if len(parts) > 1 else "no object"
+
+
+def said(task: Task, layout: Layout) -> str:
+    """What is to be done in this scene, in words; of a task that does not tell by scene, in any."""
+    return task.said(layout) if hasattr(task, "said") else task.instruction
 
 
 def layout(
@@ -272,18 +303,36 @@ def layout(
         size=np.array([entry.size for entry in told], float),
         mass=np.array([entry.mass.mode for entry in told if entry.mass is not None], float),
         timestep=float(model.opt.timestep),
-        labels=tuple(entry.label for entry in told),
+        words=words(told),
         rolls=np.array([_rolls(entry) for entry in told]),
         fill=np.array([entry.volume / max(float(np.prod(entry.size)), 1e-12) for entry in told]),
     )
     if robot is None:
         return known
     from cousins.robots.manipulator import manipulator
-    from cousins.tasks.twin import surfaces, twin_shape
+    from cousins.tasks.twin import base, standing, surfaces, twin_shape
 
-    on, all_ = surfaces(pack)
-    return replace(known, surface=on, surfaces=all_, robot=manipulator(robot, control),
-                   shape=None if family is None else twin_shape(family, known.names))  # fmt: skip
+    (on, every), (stands, bare) = surfaces(pack), standing(pack)
+    return replace(
+        known, surface=on, surfaces=every, stands=stands, bare=bare, base=base(pack),
+        robot=manipulator(robot, control),
+        shape=None if family is None else twin_shape(family, known.names),
+    )  # fmt: skip
+
+
+def words(objects: Sequence[ObjectEntry]) -> tuple[str, ...]:
+    """What each is called in an instruction: by its label, by its name where no label tells more
+    than its shape, by both where several have the same label."""
+    labels = [entry.label for entry in objects]
+    out = []
+    for entry in objects:
+        if entry.label_source.partition(";")[0] == UNNAMED:
+            out.append(entry.name)
+        elif labels.count(entry.label) > 1:
+            out.append(f"the {entry.label} ({entry.name})")
+        else:
+            out.append(f"the {entry.label}")
+    return tuple(out)
 
 
 def _rolls(entry: ObjectEntry) -> bool:

@@ -20,6 +20,14 @@ def matrix(xp: Any, quaternion: Any) -> Any:
     return xp.stack([xp.stack(row, -1) for row in rows], -2)
 
 
+def times(xp: Any, a: Any, b: Any) -> Any:
+    """(..., 4) the quaternions of the turns b (..., 4), then a (..., 4)."""
+    w, x, y, z = (a[..., k] for k in range(4))
+    rows = ((w, -x, -y, -z), (x, w, -z, y), (y, z, w, -x), (z, -y, x, w))
+    left = xp.stack([xp.stack(row, -1) for row in rows], -2)
+    return (left * b[..., None, :]).sum(-1)
+
+
 def turned(rotation: Any, vector: Any) -> Any:
     """(..., 3) vectors, turned by rotations (..., 3, 3)."""
     return (rotation * vector[..., None, :]).sum(-1)
@@ -67,7 +75,9 @@ class Sight:
 def sight(xp: Any, layout: Layout, now: Now) -> Sight:
     """The moment as the robot has it."""
     hand, robot, shape = now.hand, layout.robot, now.shape
-    assert hand is not None and robot is not None and shape is not None
+    assert hand is not None
+    assert robot is not None
+    assert shape is not None
     tool, rotation = fk(xp, robot.chain, hand.joints)
     told, _ = fk(xp, robot.chain, hand.target)
     base = matrix(xp, hand.base[..., 3:])

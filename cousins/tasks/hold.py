@@ -31,6 +31,10 @@ class Hold:
     name: str = "hold"
     instruction: str = "keep everything where it stands"
 
+    def said(self, layout: Layout) -> str:
+        """The same in every scene."""
+        return self.instruction
+
     @property
     def robotic(self) -> bool:
         """Hands that nobody sees push."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from cousins.tasks import JOINTS, Layout, Memory, Now, Verdict
+from cousins.tasks import JOINTS, Layout, Memory, Now, Verdict, Watched
+from cousins.tasks.account import fallen, holding, of_taking
 from cousins.tasks.frames import Sight, length, of, sight
-from cousins.tasks.manipulation import MARGIN, Manipulation, fallen, manipulator
+from cousins.tasks.manipulation import MARGIN, Manipulation, flag, manipulator, within
 
 HOVER, ABOVE = 0.02, 0.06  # m over the thing's top that the fingertips begin at: least, and more
 ASIDE = 0.03  # m
 DEEP = 0.035  # m that fingertips go below a thing's top at most
-HELD = 0.04  # m from the tool that a thing's middle, or its top, is while it is held
 
 
 @dataclass(frozen=True)
@@ -29,10 +28,13 @@ class Lift(Manipulation):
         """Its name."""
         return "lift"
 
-    @property
-    def instruction(self) -> str:
+    def says(self, thing: str, target: str) -> str:
         """In words."""
-        return f"pick up {self.object or 'the object'}"
+        return f"pick up {thing}"
+
+    def wants(self) -> str:
+        """In words."""
+        return "within reach, and narrow enough for the gripper"
 
     def suits(self, layout: Layout) -> list[int]:
         """What fits between the open fingers, the narrowest for that first."""
@@ -40,9 +42,8 @@ class Lift(Manipulation):
 
     def begin(self, xp: Any, layout: Layout, uniform: Any, now: Now) -> Memory:
         """The gripper begins open, above the thing and a little aside."""
-        s, robot = sight(xp, layout, now), manipulator(layout)
-        which = self.which(xp, layout, uniform[..., 0])
-        return {"which": which, **hovering(xp, robot, s, which, uniform),
+        which, now, s, begun = self.opened(xp, layout, uniform, now)
+        return {**begun, **hovering(xp, manipulator(layout), s, which, uniform),
                 "goal": of(xp, which, s.middle) + xp.asarray([0.0, 0.0, self.height])}  # fmt: skip
 
     def judge(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Verdict:
@@ -53,15 +54,22 @@ class Lift(Manipulation):
         share = xp.clip(risen / self.height, 0, 1)
         worth = 0.3 * reached + 0.7 * share * held
         done = (risen >= self.height) & (held > 0)
-        return self.verdict(xp, worth, done, fallen(xp, layout, s, but=which))
+        return self.verdict(xp, now, worth, done, fallen(xp, layout, s, but=which))
+
+    def failures(
+        self, xp: Any, layout: Layout, memory: Memory, now: Now, watched: Watched
+    ) -> Mapping[str, Any]:
+        """See `cousins.tasks.account.of_taking`."""
+        s = sight(xp, layout, now)
+        return of_taking(xp, layout, s, memory["which"], watched)
 
 
 def graspable(layout: Layout) -> list[int]:
-    """Which objects fit between the open fingers, the narrowest first of those that stand."""
-    robot = manipulator(layout)
-    wide = layout.size[:, :2].min(1)
-    rolls = np.zeros(len(wide), bool) if layout.rolls is None else layout.rolls
-    good = [k for k in range(len(wide)) if wide[k] <= robot.opening - MARGIN]
+    """Which objects fit between the open fingers and carry nothing, the narrowest first of those
+    that stand."""
+    wide, robot = layout.size[:, :2].min(1), manipulator(layout)
+    rolls, bare = flag(layout, "rolls"), flag(layout, "bare")
+    good = [k for k in within(layout) if bare[k] and wide[k] <= robot.opening - MARGIN]
     return sorted(good, key=lambda k: (bool(rolls[k]), wide[k]))
 
 
@@ -84,11 +92,9 @@ def taken(xp: Any, s: Sight, which: Any) -> tuple[Any, Any, Any]:
     """(...) each: how near, 0..1, the fingers are to where they take it, how far it has risen, m,
     and whether it is between them, 0 or 1."""
     middle, high = of(xp, which, s.middle), of(xp, which, s.high)
-    low, start = of(xp, which, s.low), of(xp, which, s.start)
+    start = of(xp, which, s.start)
     level = xp.maximum(middle[..., 2], high[..., 2] - DEEP)
     at = xp.concatenate([middle[..., :2], level[..., None]], -1)
     far = length(xp, s.tool - at)
     risen = of(xp, which, s.position)[..., 2] - start[..., 2]
-    inside = (s.tool[..., 2] < high[..., 2] + 0.01) & (s.tool[..., 2] > low[..., 2] - 0.02)
-    held = (inside & (length(xp, (s.tool - middle)[..., :2]) < HELD)).astype(float)
-    return 1 - xp.tanh(8 * far), risen, held
+    return 1 - xp.tanh(8 * far), risen, holding(xp, s, which)

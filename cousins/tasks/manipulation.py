@@ -6,22 +6,40 @@ place too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cousins.errors import UsageError
-from cousins.tasks import JOINTS, Command, Layout, Memory, Now, Verdict
-from cousins.tasks.frames import Sight, apart, inside, inward, length, of, outward, sight
+from cousins.tasks import OBJECTS, Command, Layout, Memory, Now, Verdict, Watched
+from cousins.tasks.account import collided, fell, watch
+from cousins.tasks.frames import (
+    Sight,
+    inside,
+    inward,
+    length,
+    matrix,
+    of,
+    outward,
+    sight,
+    times,
+    turned,
+)
 
-UPRIGHT = 0.7  # cosine of the lean past which a thing has fallen over
-FELL = 0.05  # m below where it stood, it has fallen off
 FINGER = 0.025  # m, radius about the closed fingertips
 ROOM = 0.02  # m that is kept between things
+JITTER = 0.02  # m
+TURN = 0.3  # rad, that a thing begins turned by at most
+GAP = 0.01  # m that it then keeps from others
+SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)  # of a way that are tried in turn
+DRAWN = 8  # numbers before those of where the thing begins
 TRIES = 12  # places that are tried for what an episode draws
 MARGIN = 0.008  # m that a gripper opens wider than what it takes
-WON, LOST = 10.0, -20.0  # rewards at the end
+WON, LOST = 10.0, -10.0  # rewards at the end; a loss costs the rest of its time as well
+EDGE = 0.02  # m within its workspace that a robot is to reach a thing
 ANY = "any"  # in place of an object's name: another one in each episode
 SEEN = (
     "tool.x", "tool.y", "tool.z", "tool.closing_cos", "tool.closing_sin", "tool.opening",
@@ -36,11 +54,13 @@ SEEN = (
 @dataclass(frozen=True)
 class Manipulation:
     """One thing, and a place for it. object: its name, "" for the first that the task suits, "any"
-    for another in each episode. mode: how actions move the arm, see `cousins.robots.control`."""
+    for another in each episode. jitter: how far, m, it begins at most from where the cousin has it,
+    and it is turned then, as far as there is room; 0: neither."""
 
     object: str = ""
     control: float = 0.05
     limit: float = 5.0
+    jitter: float = JITTER
 
     @property
     def robotic(self) -> bool:
@@ -58,17 +78,34 @@ class Manipulation:
         return True
 
     @property
-    def opened(self) -> float:
+    def open(self) -> float:
         """How far open the gripper is held, 0..1, where no action moves it."""
         return 0.0
+
+    @property
+    def instruction(self) -> str:
+        """In words."""
+        return self.says(self.object if self.object not in ("", ANY) else "the object", "")
+
+    def said(self, layout: Layout) -> str:
+        """In words, of this scene's things."""
+        return self.says(self.called(layout), "")
+
+    def says(self, thing: str, target: str) -> str:
+        """What is to be done with a thing, in words; target: the other one, "" if not known."""
+        raise NotImplementedError
 
     def suits(self, layout: Layout) -> list[int]:
         """Which objects it can be done with."""
         raise NotImplementedError
 
+    def wants(self) -> str:
+        """What an object has to be for it, in words."""
+        return "within reach"
+
     def numbers(self, layout: Layout) -> int:
-        """The object, the goal's way and distance, and the tool's beginning."""
-        return 8
+        """The object, the goal's way and distance, the tool's beginning, and the object's."""
+        return DRAWN + 3
 
     def actions(self, layout: Layout) -> int:
         """See `action_names`."""
@@ -89,7 +126,7 @@ class Manipulation:
         assert hand is not None
         action = xp.clip(action, -1, 1)
         arm = action[..., :-1] if self.grips else action
-        grip = (action[..., -1] + 1) / 2 if self.grips else self.opened + xp.zeros(arm.shape[:-1])
+        grip = (action[..., -1] + 1) / 2 if self.grips else self.open + xp.zeros(arm.shape[:-1])
         joints = robot.towards(
             xp, self.axes, hand.target, hand.joints, arm, self.control, memory.get("level")
         )
@@ -118,6 +155,15 @@ class Manipulation:
                  of(xp, which, s.velocity), size, top, goal - tool, nearest]  # fmt: skip
         return xp.concatenate(parts, -1)
 
+    def opened(
+        self, xp: Any, layout: Layout, uniform: Any, now: Now
+    ) -> tuple[Any, Now, Sight, Memory]:
+        """What every episode begins with: which object (..., A), the moment with that one where it
+        begins, as the robot has it, and what of it is to be remembered."""
+        which = self.which(xp, layout, uniform[..., 0])
+        now = jittered(xp, layout, now, which, uniform[..., DRAWN:], self.jitter)
+        return which, now, sight(xp, layout, now), {"which": which, OBJECTS: now.pose}
+
     def about(self, xp: Any, layout: Layout, memory: Memory, s: Sight) -> Any:
         """(..., A) 1 for the object that is to be moved now."""
         return memory["which"]
@@ -132,7 +178,7 @@ class Manipulation:
         good = self.suits(layout)
         names = [layout.names[k] for k in good]
         if not good:
-            raise UsageError(f"task {self.name}: there is nothing in this scene to do it with")
+            raise UsageError(f"task {self.name}: nothing here is {self.wants()}")
         if self.object in ("", ANY):
             return good if self.object == ANY else good[:1]
         if self.object not in names:
@@ -153,22 +199,36 @@ class Manipulation:
         drawn = good[xp.minimum((uniform * many).astype(int), many - 1)]
         return (drawn[..., None] == xp.arange(len(layout.names))).astype(float)
 
-    def verdict(self, xp: Any, worth: Any, done: Any, lost: Any) -> Verdict:
+    def called(self, layout: Layout) -> str:
+        """The object, in words."""
+        if self.object == ANY:
+            return "a thing"
+        return named(layout, self.chosen(layout)[0])
+
+    def verdict(self, xp: Any, now: Now, worth: Any, done: Any, lost: Any) -> Verdict:
         """From what a moment is worth, 0..1: each costs what it lacks, so that the sooner it is
-        done the better."""
-        reward = worth - 1 + WON * done + LOST * (lost & ~done)
+        done the better. What is lost costs as much as to do nothing until the end, and more: else
+        a policy that does not yet succeed learns to give up."""
+        left = xp.maximum(self.limit - now.time, 0.0) / self.control
+        reward = worth - 1 + WON * done + (LOST - left) * (lost & ~done)
         return Verdict(reward, lost | done, done)
 
+    def watch(
+        self, xp: Any, layout: Layout, memory: Memory, now: Now, watched: Watched | None
+    ) -> Watched:
+        """See `cousins.tasks.account`."""
+        s = sight(xp, layout, now)
+        about = self.about(xp, layout, memory, s)
+        return watch(xp, now, s, about, self.control, watched)
 
-def fallen(xp: Any, layout: Layout, s: Sight, but: Any = None) -> Any:
-    """(...) whether anything fell off, or anything fell over that stood; but (..., A): what may
-    lean, as what is carried does."""
-    stood = np.ones(len(layout.names), bool) if layout.rolls is None else ~layout.rolls
-    leans = (s.up < UPRIGHT) & xp.asarray(stood)
-    if but is not None:
-        leans = leans & (but < 0.5)
-    fell = s.position[..., 2] < s.start[..., 2] - FELL
-    return (leans | fell).any(-1)
+    def failures(
+        self, xp: Any, layout: Layout, memory: Memory, now: Now, watched: Watched
+    ) -> Mapping[str, Any]:
+        """Kinds of failure; see `cousins.tasks.account`."""
+        s = sight(xp, layout, now)
+        about = self.about(xp, layout, memory, s)
+        return {"fell": fell(xp, layout, s, about),
+                "collided": collided(xp, layout, s, about, watched)}  # fmt: skip
 
 
 def manipulator(layout: Layout) -> Any:
@@ -202,13 +262,11 @@ def clear(
     robot, hand = manipulator(layout), now.hand
     assert hand is not None
     gap = length(xp, places[..., :, None, :] - others[..., None, :, :2]) - others[..., None, :, 3]
-    room = gap.min(-1) - radius[..., None]
-    low, high = xp.asarray(robot.low)[:2], xp.asarray(robot.high)[:2]
-    room = xp.minimum(room, xp.minimum(places - low, high - places).min(-1))
+    room = xp.minimum(gap.min(-1) - radius[..., None], robot.room(xp, places))
     flat = xp.concatenate([places, xp.zeros((*places.shape[:-1], 1))], -1)
     there = outward(xp, hand.base, flat)[..., :2]
     for k, surface in enumerate(layout.surfaces):
-        on = of(xp, which, xp.asarray(np.equal(layout.surface, k), dtype=float))
+        on = of(xp, which, xp.asarray(np.asarray(layout.surface) == k, dtype=float))
         edge = inside(xp, surface.polygon, there) - radius[..., None]
         room = xp.where(on[..., None] > 0, xp.minimum(room, edge), room)
     return room
@@ -221,12 +279,66 @@ def first(xp: Any, room: Any, need: float) -> Any:
     return (xp.arange(k) == xp.argmax(score, -1)[..., None]).astype(float)
 
 
+def jittered(xp: Any, layout: Layout, now: Now, which: Any, uniform: Any, most: float) -> Now:
+    """The moment at which an episode begins: the thing that `which` (..., A) is 1 for moved by up
+    to `most`, m, and turned, from uniform (..., 3), as far as it keeps clear of all others. What
+    carries something, or is carried, stays."""
+    if most <= 0:
+        return now
+    s, hand = sight(xp, layout, now), now.hand
+    assert hand is not None
+    assert now.shape is not None
+    middle, extent = of(xp, which, s.middle), of(xp, which, now.shape.high - now.shape.low)
+    radius = length(xp, extent[..., :2]) / 2  # of all that it may be turned to
+    angle, away = 2 * xp.pi * uniform[..., 0], most * xp.sqrt(uniform[..., 1])
+    step = away[..., None] * xp.stack([xp.cos(angle), xp.sin(angle)], -1)
+    share = xp.asarray(SHARES)
+    places = middle[..., None, :2] + share[:, None] * step[..., None, :]
+    room = clear(xp, layout, now, which, places, obstacles(xp, layout, which, now, s), radius)
+    stays = xp.asarray(~(flag(layout, "stands") & flag(layout, "bare")), dtype=float)
+    free = (which * stays).sum(-1) == 0
+    good = ((room >= GAP) & free[..., None]) | (share == 0)
+    share = share[xp.argmax(good, -1)]
+    turn = TURN * (2 * uniform[..., 2] - 1) * (share > 0)
+    middle = outward(xp, hand.base, middle[..., None, :])
+    flat = xp.concatenate([step, 0 * step[..., :1]], -1) * share[..., None]
+    step = turned(matrix(xp, hand.base[..., 3:]), flat)[..., None, :]
+    none = 0 * turn
+    spin = xp.stack([xp.cos(turn / 2), none, none, xp.sin(turn / 2)], -1)[..., None, :]
+    place = middle + step + turned(matrix(xp, spin), now.pose[..., :3] - middle)
+    pose = xp.concatenate([place, times(xp, spin, now.pose[..., 3:])], -1)
+    mine = (which * (share > 0)[..., None])[..., None] > 0
+    pose = xp.where(mine, pose, now.pose)
+    return replace(now, start=pose, pose=pose)
+
+
+def within(layout: Layout) -> list[int]:
+    """Which objects the robot's gripper comes to in the twin: over which its tool works, and not
+    lower than what its base stands on."""
+    robot = manipulator(layout)
+    if layout.base is None:
+        return list(range(len(layout.names)))
+    there = inward(np, layout.base, layout.position)
+    top = there[:, 2] + layout.size[:, 2] / 2
+    good = (robot.room(np, there[:, :2]) > EDGE) & (top > robot.low[2] + EDGE) & (
+        top < robot.high[2])  # fmt: skip
+    return np.flatnonzero(good).tolist()
+
+
+def flag(layout: Layout, name: str) -> NDArray[np.bool_]:
+    """(A,) one that the layout tells of each object: `stands` or `bare`, true where it does not
+    tell, or `rolls`, false then."""
+    told = getattr(layout, name)
+    return np.full(len(layout.names), name != "rolls") if told is None else told
+
+
+def named(layout: Layout, k: int) -> str:
+    """An object in words."""
+    return layout.words[k] if layout.words else layout.names[k]
+
+
 def around(xp: Any, uniform: Any, radius: Any) -> Any:
     """(..., TRIES, 2) places at distances (...) from the origin, from a drawn one on round it."""
     # In steps of the golden angle, so that the second try is nowhere near the first.
     angle = 2 * xp.pi * uniform[..., None] + 2.399963 * xp.arange(TRIES)
     return radius[..., None, None] * xp.stack([xp.cos(angle), xp.sin(angle)], -1)
-
-
-__all__ = ["ANY", "JOINTS", "Manipulation", "apart", "around", "clear", "fallen", "first", "manipulator",
-           "obstacles"]  # fmt: skip

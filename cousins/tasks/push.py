@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from cousins.tasks import JOINTS, Layout, Memory, Now, Verdict
+from cousins.tasks import JOINTS, Layout, Memory, Now, Verdict, Watched
+from cousins.tasks.account import TOUCHED, collided, fallen, fell
 from cousins.tasks.frames import apart, length, of, sight
 from cousins.tasks.manipulation import (
     ROOM,
@@ -15,10 +15,11 @@ from cousins.tasks.manipulation import (
     Manipulation,
     around,
     clear,
-    fallen,
     first,
+    flag,
     manipulator,
     obstacles,
+    within,
 )
 
 NEAR, FAR = 0.08, 0.16  # m that the region lies off
@@ -26,6 +27,7 @@ SPAN = 0.035  # m, radius about the fingertips, half open
 BESIDE = 0.04  # m at most from the thing that the fingertips begin at, beside what is kept free
 TIP = 0.02  # m over the surface that the tool stays at least; fingertips reach lower
 DEEP = 0.035  # m below a thing's top: what is wider above the fingers does not touch it
+LEVEL = 0.01  # m that a surface is off the height of the robot's base
 MOVED = 0.03  # m that another thing may be pushed aside
 
 
@@ -46,10 +48,9 @@ class Push(Manipulation):
         """Its name."""
         return "push"
 
-    @property
-    def instruction(self) -> str:
+    def says(self, thing: str, target: str) -> str:
         """In words."""
-        return f"push {self.object or 'the object'} into the marked region"
+        return f"push {thing} into the marked region"
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -62,25 +63,37 @@ class Push(Manipulation):
         return False
 
     @property
-    def opened(self) -> float:
+    def open(self) -> float:
         """Half open: two fingertips keep a thing before them."""
         return 0.5
 
+    def wants(self) -> str:
+        """In words."""
+        return "within reach, stands, and is low and small enough to be pushed"
+
     def suits(self, layout: Layout) -> list[int]:
-        """What stands on a surface, does not roll and is not tall for its width; the smallest
-        first, which has most room."""
+        """What stands where the robot's base does, does not roll and is not tall for its width; the
+        smallest first, which has most room."""
         robot, size = manipulator(layout), layout.size
-        rolls = np.zeros(len(layout.names), bool) if layout.rolls is None else layout.rolls
-        on = np.full(len(layout.names), 0) if layout.surface is None else layout.surface
-        good = [k for k in range(len(layout.names)) if not rolls[k] and on[k] >= 0]
+        rolls = flag(layout, "rolls")
         wide = size[:, :2].min(1)
-        low = (k for k in good if size[k, 2] < 2 * wide[k] and size[k, :2].max() < robot.reach / 3)
+        low = [k for k in within(layout) if not rolls[k] and self._on_level(layout, k)
+               and size[k, 2] < 2 * wide[k] and size[k, :2].max() < robot.reach / 3]  # fmt: skip
         return sorted(low, key=lambda k: size[k, :2].max())
 
+    def _on_level(self, layout: Layout, k: int) -> bool:
+        """Whether it stands on the surface over which the fingertips move."""
+        if not (flag(layout, "stands")[k] and flag(layout, "bare")[k]):
+            return False
+        if layout.surface is None or layout.base is None:
+            return True
+        on = layout.surface[k]
+        return on >= 0 and abs(layout.surfaces[on].height - layout.base[2]) < LEVEL
+
     def begin(self, xp: Any, layout: Layout, uniform: Any, now: Now) -> Memory:
-        """The region, to which the way is free, and where the fingertips begin, beside the thing."""
-        s, robot = sight(xp, layout, now), manipulator(layout)
-        which = self.which(xp, layout, uniform[..., 0])
+        """The region, to which the way is free, and where the fingertips begin, beside it."""
+        which, now, s, begun = self.opened(xp, layout, uniform, now)
+        robot = manipulator(layout)
         others = obstacles(xp, layout, which, now, s)
         middle, extent = of(xp, which, s.middle)[..., :2], of(xp, which, s.high - s.low)
         radius = length(xp, extent[..., :2]) / 2
@@ -105,12 +118,12 @@ class Push(Manipulation):
         level = xp.maximum(floor[..., 0] + TIP, of(xp, which, s.high)[..., 2] - DEEP)
         across = back + xp.pi / 2  # the way along which the fingers open
         joints = robot.reaching(xp, xp.concatenate([start, level[..., None]], -1), across)
-        return {"which": which, "goal": xp.concatenate([goal, floor + extent[..., 2:] / 2], -1),
+        return {**begun, "goal": xp.concatenate([goal, floor + extent[..., 2:] / 2], -1),
                 "first": length(xp, goal - middle), "level": level, JOINTS: joints}  # fmt: skip
 
     def judge(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Verdict:
-        """Worth: the share of the way that is done, and how near the fingertips are to right behind. Lost once
-        something fell over."""
+        """Worth: the share of the way that is done, and how near the fingertips are to right behind.
+        Lost once something fell over."""
         s, which = sight(xp, layout, now), memory["which"]
         at = of(xp, which, s.middle)[..., :2]
         left = memory["goal"][..., :2] - at
@@ -122,4 +135,13 @@ class Push(Manipulation):
         aside = length(xp, (s.position - s.start)[..., :2]) * (1 - which)
         done = far < self.radius
         worth = worth - 0.3 * (aside.max(-1) > MOVED)
-        return self.verdict(xp, worth, done, fallen(xp, layout, s))
+        return self.verdict(xp, now, worth, done, fallen(xp, layout, s))
+
+    def failures(
+        self, xp: Any, layout: Layout, memory: Memory, now: Now, watched: Watched
+    ) -> Mapping[str, Any]:
+        """The thing fell over, others were moved, or it was never touched."""
+        s, which = sight(xp, layout, now), memory["which"]
+        return {"fell": fell(xp, layout, s, which),
+                "collided": collided(xp, layout, s, which, watched),
+                "missed": watched["moved"] < TOUCHED}  # fmt: skip

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from cousins.tasks import JOINTS, Layout, Memory, Now, Verdict
+from cousins.tasks.account import fallen
 from cousins.tasks.frames import length, of, sight
 from cousins.tasks.manipulation import (
     FINGER,
     Manipulation,
     around,
     clear,
-    fallen,
     first,
     manipulator,
+    within,
 )
 
 ABOVE = 0.03  # m over the thing's top
@@ -35,10 +36,9 @@ class Reach(Manipulation):
         """Its name."""
         return "reach"
 
-    @property
-    def instruction(self) -> str:
+    def says(self, thing: str, target: str) -> str:
         """In words."""
-        return f"move the gripper right above {self.object or 'the object'}"
+        return f"move the gripper right above {thing}"
 
     @property
     def grips(self) -> bool:
@@ -47,12 +47,12 @@ class Reach(Manipulation):
 
     def suits(self, layout: Layout) -> list[int]:
         """Everything."""
-        return list(range(len(layout.names)))
+        return within(layout)
 
     def begin(self, xp: Any, layout: Layout, uniform: Any, now: Now) -> Memory:
         """The place, and where the gripper begins: higher, and to the side."""
-        s, robot = sight(xp, layout, now), manipulator(layout)
-        which = self.which(xp, layout, uniform[..., 0])
+        which, now, s, begun = self.opened(xp, layout, uniform, now)
+        robot = manipulator(layout)
         top = of(xp, which, s.high)[..., 2:]
         middle = of(xp, which, s.middle)[..., :2]
         goal = xp.concatenate([middle, top + ABOVE], -1)
@@ -63,11 +63,11 @@ class Reach(Manipulation):
         tall = s.high[..., 2].max(-1)[..., None]
         tool = xp.concatenate([start, tall + HIGH * uniform[..., 3:4] + FINGER], -1)
         joints = robot.reaching(xp, tool, 2 * xp.pi * uniform[..., 4])
-        return {"which": which, "goal": goal, JOINTS: joints}
+        return {**begun, "goal": goal, JOINTS: joints}
 
     def judge(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Verdict:
         """Worth: how near it is. Lost once it has knocked something over."""
         s = sight(xp, layout, now)
         far = length(xp, s.tool - memory["goal"])
         done = far < self.near
-        return self.verdict(xp, 1 - xp.tanh(5 * far), done, fallen(xp, layout, s))
+        return self.verdict(xp, now, 1 - xp.tanh(5 * far), done, fallen(xp, layout, s))

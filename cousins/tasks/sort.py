@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cousins.errors import UsageError
-from cousins.tasks import Layout, Memory, Now, Verdict
+from cousins.tasks import OBJECTS, Layout, Memory, Now, Verdict, Watched
+from cousins.tasks.account import fallen
 from cousins.tasks.frames import Sight, length, of, sight
 from cousins.tasks.lift import graspable, hovering, taken
-from cousins.tasks.manipulation import Manipulation, fallen, manipulator
+from cousins.tasks.manipulation import DRAWN, Manipulation, flag, jittered, manipulator
 
 BORDER = 0.02  # m that a thing's middle is beyond the middle line
 ROW = 0.09  # m between the places of a side
@@ -32,56 +34,69 @@ class Sort(Manipulation):
         """Its name."""
         return "sort"
 
-    @property
-    def instruction(self) -> str:
+    def says(self, thing: str, target: str) -> str:
         """In words."""
         return "put what rolls on the left and what stands on the right"
 
+    def called(self, layout: Layout) -> str:
+        """All of them."""
+        return "everything"
+
+    def wants(self) -> str:
+        """In words."""
+        return "within reach and narrow enough for the gripper, both of what rolls and what stands"
+
     def suits(self, layout: Layout) -> list[int]:
         """All that is sorted, if there is something of either kind."""
-        good = graspable(layout)
-        kinds = {bool(self._rolls(layout)[k]) for k in good}
-        return good if len(kinds) == 2 else []
+        good, rolls = graspable(layout), flag(layout, "rolls")
+        return good if len({bool(rolls[k]) for k in good}) == 2 else []
 
-    def _rolls(self, layout: Layout) -> Any:
-        return np.zeros(len(layout.names), bool) if layout.rolls is None else layout.rolls
+    def numbers(self, layout: Layout) -> int:
+        """Where each thing begins."""
+        return DRAWN + 3 * len(layout.names)
 
     def sides(self, layout: Layout) -> Any:
         """(A,) 1 for the left, -1 for the right, 0 for what is not sorted. Raises UsageError where
         there is nothing to sort."""
         if self.object:
             raise UsageError("task sort takes no object: it is about all that can be grasped")
-        good = self.chosen(layout)
-        good = self.suits(layout) if good else []
-        out = np.zeros(len(layout.names))
-        out[good] = np.where(self._rolls(layout)[good], 1.0, -1.0)
+        self.chosen(layout)
+        good, out = self.suits(layout), np.zeros(len(layout.names))
+        out[good] = np.where(flag(layout, "rolls")[good], 1.0, -1.0)
         return out
 
     def begin(self, xp: Any, layout: Layout, uniform: Any, now: Now) -> Memory:
         """The gripper begins above the first thing."""
-        s, robot = sight(xp, layout, now), manipulator(layout)
-        which = self.about(xp, layout, {}, s)
-        return {"begun": 0.0 * uniform[..., 0], **hovering(xp, robot, s, which, uniform)}
+        robot, sides = manipulator(layout), self.sides(layout)
+        each = np.eye(len(sides))
+        for k in np.flatnonzero(sides).tolist():
+            mine = xp.broadcast_to(xp.asarray(each[k]), now.pose.shape[:-1])
+            drawn = uniform[..., DRAWN + 3 * k :][..., :3]
+            now = jittered(xp, layout, now, mine, drawn, self.jitter)
+        memory = {"side": xp.broadcast_to(xp.asarray(sides), now.pose.shape[:-1])}
+        s = sight(xp, layout, now)
+        which = self.about(xp, layout, memory, s)
+        return {**memory, OBJECTS: now.pose, **hovering(xp, robot, s, which, uniform)}
 
-    def right(self, xp: Any, layout: Layout, s: Sight) -> Any:
+    def right(self, xp: Any, memory: Memory, s: Sight) -> Any:
         """(..., A) which things lie where they are to be, with those that are not sorted."""
-        side = xp.asarray(self.sides(layout))
+        side = memory["side"]
         lies = (s.low[..., 2] - s.start[..., 2] < 0.0) & (length(xp, s.velocity) < SLOW)
         return (side == 0) | ((s.middle[..., 1] * side > BORDER) & lies)
 
     def about(self, xp: Any, layout: Layout, memory: Memory, s: Sight) -> Any:
         """(..., A) the first that is not; in the end the last one."""
-        side = self.sides(layout)
-        order = xp.asarray(np.where(side != 0, np.arange(len(side)), 1e3))
-        wrong = xp.where(self.right(xp, layout, s), 1e3, order)
-        last = int(np.flatnonzero(side)[-1])
-        k = xp.where(wrong.min(-1) < 1e3, xp.argmin(wrong, -1), last)
-        return (k[..., None] == xp.arange(len(side))).astype(float)
+        many = len(layout.names)
+        order = xp.arange(many) * 1.0
+        wrong = xp.where(self.right(xp, memory, s), 1e3, order)
+        last = xp.where(memory["side"] != 0, order, -1.0).max(-1)
+        k = xp.where(wrong.min(-1) < 1e3, wrong.min(-1), last)
+        return (k[..., None] == order).astype(float)
 
     def goal(self, xp: Any, layout: Layout, memory: Memory, s: Sight) -> Any:
         """(..., 3) the place of that one on its side: the nearest along the line that is free."""
         which = self.about(xp, layout, memory, s)
-        side = (which * xp.asarray(self.sides(layout))).sum(-1)
+        side = (which * memory["side"]).sum(-1)
         at = of(xp, which, s.middle)
         others = s.middle[..., :2] + 1e3 * which[..., None]
         robot = manipulator(layout)
@@ -100,15 +115,29 @@ class Sort(Manipulation):
         """Worth: the share that is on its side, and what is done about the next one."""
         s = sight(xp, layout, now)
         which, goal = self.about(xp, layout, memory, s), self.goal(xp, layout, memory, s)
-        side = self.sides(layout)
-        right = self.right(xp, layout, s)
-        count = float((side != 0).sum())
-        share = (right & xp.asarray(side != 0)).sum(-1) / count
+        sorted_, right = memory["side"] != 0, self.right(xp, memory, s)
+        count = sorted_.sum(-1) * 1.0
+        share = (right & sorted_).sum(-1) / count
         reached, risen, held = taken(xp, s, which)
         far = length(xp, (of(xp, which, s.middle) - goal)[..., :2])
-        step = 0.3 * reached + 0.3 * held * xp.clip(risen / 0.03, 0, 1) + 0.4 * (1 - xp.tanh(5 * far))
+        near, up = 1 - xp.tanh(5 * far), xp.clip(risen / 0.03, 0, 1)
+        step = 0.3 * reached + 0.3 * held * up + 0.4 * near
         free = s.tool[..., 2] > of(xp, which, s.high)[..., 2] + AWAY
         done = right.all(-1) & free
         worth = xp.where(right.all(-1), 1.0, share + step / (count + 1))
-        return self.verdict(xp, worth, done, fallen(xp, layout, s, but=which))
+        return self.verdict(xp, now, worth, done, fallen(xp, layout, s, but=which))
 
+    def watch(
+        self, xp: Any, layout: Layout, memory: Memory, now: Now, watched: Watched | None
+    ) -> Watched:
+        """Of the thing that is sorted next; `right`: how many are."""
+        right = self.right(xp, memory, sight(xp, layout, now)).sum(-1) * 1.0
+        told = dict(super().watch(xp, layout, memory, now, watched))
+        return {**told, "right": right}
+
+    def failures(
+        self, xp: Any, layout: Layout, memory: Memory, now: Now, watched: Watched
+    ) -> Mapping[str, Any]:
+        """Something fell over or off, or not all was sorted."""
+        s = sight(xp, layout, now)
+        return {"fell": fallen(xp, layout, s), "unsorted": ~self.right(xp, memory, s).all(-1)}

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
 from cousins.bank import Family
-from cousins.pack import Pack
+from cousins.pack import Pack, load_scene
 from cousins.scene import compile_model
 from cousins.tasks import Shape, Surface
 from cousins.tasks.shapes import shapes
+from cousins.types import Array
+from cousins.variation.robot import nominal
 from cousins.variation.union import unseen
 
 
@@ -31,6 +33,20 @@ def surfaces(pack: Pack) -> tuple[NDArray[np.int64], tuple[Surface, ...]]:
             name = below.get(name, name)
         on.append(names.index(name) if name in names else -1)
     return np.array(on, np.int64), tuple(made)
+
+
+def standing(pack: Pack) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(A,) each: which objects stand on a surface themselves, and on which, and in which, nothing
+    stands."""
+    surfaces = {entry.name for entry in pack.supports}
+    carry = {entry.support for entry in pack.objects}
+    return (np.array([entry.support in surfaces for entry in pack.objects]),
+            np.array([entry.name not in carry for entry in pack.objects]))  # fmt: skip
+
+
+def base(pack: Pack) -> Array | None:
+    """(7,) where a robot's base stands in the twin; None without a surface to stand on."""
+    return nominal(load_scene(pack)) if pack.supports else None
 
 
 def twin_shape(family: Family, names: tuple[str, ...]) -> Shape:
