@@ -1,7 +1,9 @@
 """Whether grasps hold: a floating parallel gripper in MuJoCo goes down to the best grasp of a thing
-on a table, closes, lifts it by 10 cm and holds it for 2 s.
+on a table, closes, lifts it by 10 cm and holds it for 2 s. With --pushes, whether things slide: a
+closed one pushes those that stand by 10 cm, each from so many sides.
 
-    python benchmarks/grasps.py [PACK ...] [--drawn 10] [--force 30] [--best 1] [--film DIR] [--json]
+    python benchmarks/grasps.py [PACK ...] [--drawn 10] [--force 30] [--best 1] [--pushes 0]
+        [--film DIR] [--json]
 
 The things: every shape of a pack's banks with the twin's mass and friction, and household things
 drawn at random. Those graspable are the ones that two pads about their centre of mass would fit by
@@ -13,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,15 +26,23 @@ from rich.table import Table
 
 from cousins import household, pack
 from cousins.affordance import affordances
-from cousins.grasps import Grasps, Gripper, family_model, grasps, shape_parts
+from cousins.grasps import Grasps, Gripper, Pushes, family_model, grasps, pushes, shape_parts
 from cousins.grasps.solid import Part
-from cousins.mesh import quaternion_from_matrix
-from cousins.types import Asset, Mesh
+from cousins.mesh import matrix_from_quaternion, quaternion_from_matrix
+from cousins.scene import Kind
+from cousins.shape.primitive import primitive_mesh
+from cousins.types import Asset, Mesh, Primitive
 
 ABOVE = 0.12  # m, from where the gripper goes down
 DOWN, CLOSE, UP, HOLD = 0.8, 0.5, 0.6, 2.0  # s
-LIFT, KEPT = 0.10, 0.08  # m; what rose by KEPT and stayed there is held
-GROUPS = ("graspable", "other")
+LIFT, KEPT = 0.10, 0.05  # m; what rose by KEPT and stays there is held: it may hang askew
+KINDS: Mapping[int, Kind] = {
+    mujoco.mjtGeom.mjGEOM_BOX: "box",
+    mujoco.mjtGeom.mjGEOM_CYLINDER: "cylinder",
+    mujoco.mjtGeom.mjGEOM_SPHERE: "sphere",
+}
+SANK = 0.005  # m, in the last second, of what is not held
+BEFORE, SPEED = 0.02, 0.1  # m in front of it, and m/s, of a push
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,14 +86,10 @@ def banked(path: Path) -> list[Thing]:
             mine = (bank.owner == item) & ~bank.visual & bank.used[shape]
             slot = int(np.flatnonzero(mine)[0])
             kind = model.geom_type[bank.geom[slot]]
-            names = {mujoco.mjtGeom.mjGEOM_BOX: "box", mujoco.mjtGeom.mjGEOM_CYLINDER: "cylinder",
-                     mujoco.mjtGeom.mjGEOM_SPHERE: "sphere"}  # fmt: skip
             like = None
-            if kind in names:
-                from cousins.types import Primitive
-
+            if kind in KINDS:
                 size = np.maximum(bank.size[shape, slot], 1e-6).tolist()
-                like = Primitive(names[kind], tuple(size), tuple(bank.position[shape, slot]),
+                like = Primitive(KINDS[kind], tuple(size), tuple(bank.position[shape, slot]),
                                  tuple(bank.quaternion[shape, slot]))  # fmt: skip
             meshes = tuple(Mesh(v, np.asarray(f, np.int32)) for v, f in parts)
             centre = (bank.solid[shape, item] + bank.shell[shape, item]) / 2
@@ -108,8 +114,6 @@ def drawn(count: int) -> list[Thing]:
 
 def asset_parts(asset: Asset) -> tuple[Part, ...]:
     """Its collision shape in its own frame."""
-    from cousins.shape.primitive import primitive_mesh
-
     meshes = asset.parts if asset.primitive is None else (primitive_mesh(asset.primitive),)
     return tuple((mesh.vertices, mesh.faces) for mesh in meshes)
 
@@ -194,42 +198,69 @@ def _hand(spec: mujoco.MjSpec, gripper: Gripper, force: float, contact: dict) ->
         spec.add_exclude(bodyname1=a, bodyname2=b)
 
 
+class _Stage:
+    """A thing on the table, and the gripper above it."""
+
+    def __init__(self, thing: Thing, gripper: Gripper, force: float, turn: np.ndarray) -> None:
+        self.model = scene(thing, gripper, force)
+        self.data = mujoco.MjData(self.model)
+        foot = min(float(v[:, 2].min()) for v, _ in thing.parts)
+        self.start = np.array([0.0, 0.0, -foot])
+        at = self.model.jnt_qposadr[self.model.body("thing").jntadr[0]]
+        self.pose = slice(at, at + 7)
+        self.data.qpos[self.pose] = [*self.start, 1, 0, 0, 0]
+        self.model.body_quat[self.model.body("hand").id] = quaternion_from_matrix(turn)
+
+    def put(self, place: np.ndarray, half: float) -> None:
+        """The tool point there, the pads as far apart as twice `half`."""
+        for axis, value in zip("xyz", place, strict=True):
+            self.data.joint(axis).qpos = value
+        for side in (-1, 1):
+            self.data.joint(f"finger{side}").qpos = half
+
+    def go(self, place: np.ndarray, half: float) -> None:
+        """One step towards that."""
+        for axis, value in zip("xyz", place, strict=True):
+            self.data.actuator(axis).ctrl = value
+        for side in (-1, 1):
+            self.data.actuator(f"finger{side}").ctrl = half
+        mujoco.mj_step(self.model, self.data)
+
+
 def held(thing: Thing, grasp: Grasps, k: int, gripper: Gripper, force: float,
          film: Path | None = None) -> float:  # fmt: skip
-    """How far the thing rose, m, and less what it sank in the last second, by its k-th grasp."""
-    model = scene(thing, gripper, force)
-    data = mujoco.MjData(model)
-    foot = min(float(v[:, 2].min()) for v, _ in thing.parts)
-    start = np.array([0.0, 0.0, -foot])
-    joint = model.jnt_qposadr[model.body("thing").jntadr[0]]
-    data.qpos[joint : joint + 7] = [*start, 1, 0, 0, 0]
-    model.body_quat[model.body("hand").id] = quaternion_from_matrix(grasp.rotation[k])
-    place = start + grasp.position[k]
+    """How far the thing rose by its k-th grasp, m; nothing where it sank in the last second."""
+    stage = _Stage(thing, gripper, force, grasp.rotation[k])
+    place = stage.start + grasp.position[k]
     wide = min(grasp.opening[k], grasp.width[k] + 0.02) / 2
-    pictures = _Pictures(model, film, thing.name) if film else None
-    fingers = [data.actuator("finger-1"), data.actuator("finger1")]
-    for axis, value in zip("xyz", place + [0, 0, ABOVE], strict=True):
-        data.joint(axis).qpos = value
-    for side in (-1, 1):
-        data.joint(f"finger{side}").qpos = wide
-    high, sank, last = 0.0, 0.0, 0.0
-    for step in range(round((DOWN + CLOSE + UP + HOLD) / model.opt.timestep)):
-        t = step * model.opt.timestep
+    pictures = _Pictures(stage.model, film, thing.name) if film else None
+    stage.put(place + [0, 0, ABOVE], wide)
+    rose = before = 0.0
+    for step in range(round((DOWN + CLOSE + UP + HOLD) / stage.model.opt.timestep)):
+        t = step * stage.model.opt.timestep
         z = ABOVE * (1 - min(t / DOWN, 1)) + LIFT * np.clip((t - DOWN - CLOSE) / UP, 0, 1)
-        for axis, value in zip("xyz", place + [0, 0, z], strict=True):
-            data.actuator(axis).ctrl = value
-        for finger in fingers:
-            finger.ctrl = wide if t < DOWN else wide - 0.2 * min((t - DOWN) / CLOSE, 1)
-        mujoco.mj_step(model, data)
-        rose = float(data.qpos[joint + 2] - start[2])
+        stage.go(place + [0, 0, z], wide - 0.2 * float(np.clip((t - DOWN) / CLOSE, 0, 1)))
+        rose = float(stage.data.qpos[stage.pose][2] - stage.start[2])
         if t < DOWN + CLOSE + UP + HOLD - 1.0:
-            last = rose
-        high, sank = max(high, rose), last - rose
+            before = rose
         if pictures and step % 100 == 0:
-            pictures.take(data)
+            pictures.take(stage.data)
     if pictures:
         pictures.save()
-    return rose if sank < 0.005 else min(rose, 0.0)
+    return rose if before - rose < SANK else min(rose, 0.0)
+
+
+def pushed(thing: Thing, push: Pushes, k: int, gripper: Gripper) -> tuple[float, float]:
+    """How far the thing went along the k-th push, m, and how far it leans in the end, rad."""
+    stage = _Stage(thing, gripper, 30.0, push.rotation[k])
+    place = stage.start + push.position[k] - BEFORE * push.direction[k]
+    stage.put(place, 0.0)
+    for step in range(round(2.0 / stage.model.opt.timestep)):
+        t = step * stage.model.opt.timestep
+        stage.go(place + min(SPEED * t, BEFORE + LIFT) * push.direction[k], 0.0)
+    pose = stage.data.qpos[stage.pose]
+    lean = np.arccos(np.clip(matrix_from_quaternion(pose[3:])[2, 2], -1, 1))
+    return float((pose[:3] - stage.start) @ push.direction[k]), float(lean)
 
 
 class _Pictures:
@@ -275,6 +306,15 @@ def measure(
     return out
 
 
+def slides(thing: Thing, gripper: Gripper, sides: int) -> list[bool]:
+    """Whether it went at least half the way, and stands, for pushes from so many sides."""
+    angle = 2 * np.pi * np.arange(sides) / sides
+    ways = np.column_stack([np.cos(angle), np.sin(angle)])
+    made = pushes(thing.parts, ways, None, 0.6, gripper, thing.asset.center_of_mass)
+    went = [pushed(thing, made, k, gripper) for k in range(sides)]
+    return [far > LIFT / 2 and lean < 0.2 for far, lean in went]
+
+
 def main() -> None:
     """Try, count, print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0] if __doc__ else None)
@@ -282,18 +322,24 @@ def main() -> None:
     parser.add_argument("--drawn", type=int, default=10)
     parser.add_argument("--force", type=float, default=30.0)
     parser.add_argument("--best", type=int, default=1)
+    parser.add_argument("--pushes", type=int, default=0, help="of each thing, from so many sides")
     parser.add_argument("--every", type=int, default=1, help="of a pack's shapes, every so many")
     parser.add_argument("--film", type=Path, help="pictures of failures")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     things = [t for path in arguments.packs for t in banked(path)[:: arguments.every]]
     things += drawn(arguments.drawn)
-    tries = [t for thing in things
-             for t in measure(thing, Gripper(), arguments.force, arguments.best, arguments.film)]  # fmt: skip
+    gripper = Gripper()
+    tries = [t for thing in things for t in measure(thing, gripper, arguments.force,
+             arguments.best, arguments.film)]  # fmt: skip
+    firm = [t for t in things if affordances(t.asset, np.eye(3)).stands] if arguments.pushes else []
+    went = [good for t in firm for good in slides(t, gripper, arguments.pushes)]
     if arguments.json:
-        print(json.dumps([t.__dict__ for t in tries]))
+        print(json.dumps({"grasps": [t.__dict__ for t in tries], "slid": went}))
         return
     Console(width=120).print(_table(tries))
+    if went:
+        print(f"pushes: {np.mean(went):.0%} of {len(went)} slid and stand")
     for t in tries:
         if not t.held and (t.graspable or t.found):
             print(f"{t.name}: {'rose' if t.found else 'no grasp'} {t.rose:.3f} score {t.score:.2f} "

@@ -19,14 +19,13 @@ Proxies = Annotated[
 ]
 
 
-def engine_of(name: str, settings: list[str] | None, **given: Any) -> Engine:
-    """The engine of that name. Raises UsageError for what there is not."""
+def settings_given(settings: list[str] | None) -> dict[str, Any]:
+    """What `--set` said, by name, values as YAML has them. Raises UsageError."""
     import yaml
 
-    from cousins.engines import engine
     from cousins.errors import UsageError
 
-    asked = {key: value for key, value in given.items() if value}
+    asked: dict[str, Any] = {}
     for setting in settings or ():
         key, sign, value = setting.partition("=")
         if not sign or not value:
@@ -35,4 +34,12 @@ def engine_of(name: str, settings: list[str] | None, **given: Any) -> Engine:
             asked[key] = yaml.safe_load(value)
         except yaml.YAMLError:
             asked[key] = value
-    return engine(name, **asked)
+    return asked
+
+
+def engine_of(name: str, settings: list[str] | None, **given: Any) -> Engine:
+    """The engine of that name. Raises UsageError for what there is not."""
+    from cousins.engines import engine
+
+    asked = {key: value for key, value in given.items() if value}
+    return engine(name, **{**asked, **settings_given(settings)})

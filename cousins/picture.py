@@ -263,6 +263,20 @@ def tiles(
     return [out[i] for i in (-1, *chosen.tolist())]
 
 
+def shown(
+    pack: Pack, numbers: Sequence[int], camera: str = CAMERA, size: tuple[int, int] = TILE
+) -> list[Image]:
+    """(h, w, 3) RGB of cousins by their numbers, in their order, a family loaded once for all of
+    its cousins. Raises as `picture`."""
+    places = [locate(pack, number) for number in numbers]
+    out: dict[int, Image] = {}
+    for k in dict.fromkeys(k for k, _ in places):
+        mine = [i for i, (of, _) in enumerate(places) if of == k]
+        rows = [places[i][1] for i in mine]
+        out |= zip(mine, _family_tiles(pack, k, rows, camera, size), strict=True)
+    return [out[i] for i in range(len(places))]
+
+
 def _family_tiles(
     pack: Pack, k: int, rows: Sequence[int], camera: str, size: tuple[int, int]
 ) -> Iterator[Image]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -12,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from cousins.archive import write_file
+from cousins.html import bars, document, figure, numbers
 from cousins.index import Index, index
 from cousins.pack import Pack
 from cousins.picture import Image, encode
 from cousins.schema import Augmented, ObjectEntry, Property
-from cousins.style import STYLE
 
 _BINS = 24
 
@@ -72,13 +71,7 @@ def page(pack: Pack, figures: Figures) -> str:
         _warnings(pack.quality.warnings),
         _foot(pack),
     ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(title)} and its cousins</title>\n<style>{STYLE}</style>\n</head>\n"
-        f"<body>\n<main>\n{''.join(sections)}</main>\n</body>\n</html>\n"
-    )
+    return document(f"{title} and its cousins", sections)
 
 
 def _head(pack: Pack, title: str, cousins: int) -> str:
@@ -101,8 +94,7 @@ def _numbers(pack: Pack, cousins: int, figures: Figures) -> str:
         told.append((f"{figures.speed.unstable}", "went unstable"))
     if figures.seconds:
         told.append((_duration(sum(figures.seconds.values())), "from capture to report"))
-    items = "".join(f"<div><dd>{escape(v)}</dd><dt>{escape(k)}</dt></div>" for v, k in told)
-    return f'<dl class="numbers">{items}</dl>\n'
+    return numbers(told)
 
 
 def _short(value: float) -> str:
@@ -118,12 +110,7 @@ def _duration(seconds: float) -> str:
 
 
 def _picture(image: Image, caption: str, words: str) -> str:
-    data = base64.b64encode(encode(image, ".jpg")).decode()
-    height, width = image.shape[:2]
-    return (
-        f'<figure><img src="data:image/jpeg;base64,{data}" width="{width}" height="{height}" '
-        f'alt="{escape(words)}"><figcaption>{escape(caption)}</figcaption></figure>'
-    )
+    return figure(encode(image, ".jpg"), (image.shape[1], image.shape[0]), caption, words)
 
 
 def _pair(figures: Figures) -> str:
@@ -241,7 +228,7 @@ def _certificates(cousins: int, made: Augmented | None) -> str:
     )
     if made is None:
         return text + '<p class="note">What failed is not told.</p></section>\n'
-    text += _bars({"passed": cousins, **made.rejected_by_reason}, _count, first="good")
+    text += bars({"passed": cousins, **made.rejected_by_reason}, _count, first="good")
     share = made.rejected / (made.rejected + cousins)
     said = (
         f"{_plural(made.rejected, 'draw')} failed ({share:.0%} of all); one may have failed for "
@@ -255,25 +242,12 @@ def _certificates(cousins: int, made: Augmented | None) -> str:
         ("Places that were tried for an object in vain", made.places_rejected),
     ):
         if counts:
-            text += f"<h3>{title}</h3>{_bars(counts, _count)}"
+            text += f"<h3>{title}</h3>{bars(counts, _count)}"
     return text + "</section>\n"
 
 
 def _count(value: float) -> str:
     return f"{value:,.0f}"
-
-
-def _bars(values: Mapping[str, float], say: Callable[[float], str], first: str = "") -> str:
-    most = max(values.values(), default=0) or 1
-    rows = []
-    for i, (name, value) in enumerate(values.items()):
-        kind = f' class="{first}"' if first and i == 0 else ""
-        width = 100 * value / most
-        rows.append(
-            f'<div{kind}><dt>{escape(name)}</dt><dd><i style="width:{width:.1f}%"></i>'
-            f"<span>{escape(say(value))}</span></dd></div>"
-        )
-    return f'<dl class="bars">{"".join(rows)}</dl>'
 
 
 def _distances(held: Index) -> str:
@@ -304,13 +278,13 @@ def _by_axis(held: Index) -> str:
     means = {name: float(values.mean()) for name, values in told.items() if len(values)}
     if not means:
         return ""
-    return f"<h3>The mean of each axis</h3>{_bars(means, lambda v: f'{v:.2f}')}"
+    return f"<h3>The mean of each axis</h3>{bars(means, lambda v: f'{v:.2f}')}"
 
 
 def _time(figures: Figures) -> str:
     text = ""
     if figures.seconds:
-        text += "<section><h2>Time</h2>" + _bars(dict(figures.seconds), _duration)
+        text += "<section><h2>Time</h2>" + bars(dict(figures.seconds), _duration)
     if figures.speed:
         s = figures.speed
         text += (

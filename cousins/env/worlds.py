@@ -232,6 +232,7 @@ class Worlds:
         assert told is not None
         self.layout: Layout = told
         self.parts: tuple[Part, ...] = tuple(parts)
+        self._drawn: tuple[NDArray[np.int64], ...] = tuple(p.choices for p in parts)
         self._others = max((len(p.reach.other) for p in parts if p.reach), default=0)
 
     def _part(
@@ -277,7 +278,19 @@ class Worlds:
 
     def choices(self, world: int) -> NDArray[np.int64]:
         """The places in the pool of the cousins that a world may run."""
-        return next(p for p in reversed(self.parts) if p.first <= world).choices
+        return next(drawn for p, drawn in zip(reversed(self.parts), reversed(self._drawn),
+                                              strict=True) if p.first <= world)  # fmt: skip
+
+    def only(self, keep: NDArray[np.bool_]) -> None:
+        """Let episodes that begin from now on draw of these cousins alone, `keep` (m,) of the pool;
+        of a family without any, of the nearest that it has."""
+        drawn = []
+        for part in self.parts:
+            some = part.choices[keep[part.choices]]
+            if not len(some):
+                some = part.choices[[np.argmin(self.pool.distance[part.choices])]]
+            drawn.append(some)
+        self._drawn = tuple(drawn)
 
     def reset(self, ids: Ids, cousins: Ids) -> None:
         """Put worlds (k,), in ascending order, to where cousins (k,), places in the pool, start."""
@@ -365,8 +378,10 @@ class Worlds:
             if reach is not None and command.joints is not None:
                 reach.ctrl[np.ix_(go, reach.arm.actuators)] = command.joints[mine][go]
             if reach is not None and command.grip is not None:
-                told = reach.arm.gripped(command.grip[mine][go])
-                reach.ctrl[np.ix_(go, reach.arm.gripper)] = told
+                fingers = np.ix_(go, reach.arm.gripper)
+                period = steps * self.layout.timestep
+                grip = command.grip[mine][go]
+                reach.ctrl[fingers] = reach.arm.gripped(grip, reach.ctrl[fingers], period)
             part.running.drive(part.wrench, None if reach is None else reach.ctrl)
             part.running.step(steps, None if idle is None else idle[part.worlds])
 

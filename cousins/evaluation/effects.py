@@ -39,8 +39,10 @@ class Effect:
 
 def distances(held: Index, cousins: NDArray[np.int64]) -> dict[str, Array]:
     """By axis, (n,) how far the cousins of these pack numbers (n,) are from the twin."""
-    rows = np.searchsorted(held.number, cousins)
-    return {name: values[rows] for name, values in held.axes.items()}
+    at = {number: row for row, number in enumerate(held.number.tolist())}
+    rows = np.array([at.get(number, -1) for number in cousins.tolist()], np.int64)
+    # What is no cousin is the twin itself, which is nowhere apart from itself.
+    return {name: np.where(rows < 0, 0.0, values[rows]) for name, values in held.axes.items()}
 
 
 def effects(

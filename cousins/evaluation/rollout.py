@@ -99,6 +99,11 @@ class Stage:
     place: NDArray[np.int64]
     episodes: Episodes
 
+    def close(self) -> None:
+        """Let go of OpenGL."""
+        if self.episodes.look is not None:
+            self.episodes.look.close()
+
 
 def stage(request: Request, worlds: int = 256, cousins: NDArray[np.int64] | None = None) -> Stage:
     """Load what a plan needs. cousins (E,): places in `request.pool` of the cousins of all its

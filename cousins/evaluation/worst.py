@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from cousins.env.episodes import Draw, draw
+from cousins.evaluation.effects import distances
 from cousins.evaluation.rollout import Rolled, Stage, rollout
 from cousins.index import Index
 from cousins.policies import Policy
@@ -50,18 +51,18 @@ def worst(
     plan = [_drawn(on, int(n), j, seed) for n in numbers for j in range(again)]
     more = rollout(on, plan, policy, progress, "worst cousins")
     overall = (np.count_nonzero(done.success) + 0.5) / (len(done) + 1)
+    far = distances(held, numbers)
     found = []
     for k, number in enumerate(numbers.tolist()):
         mine = slice(k * again, (k + 1) * again)
         good = int(np.count_nonzero(more.success[mine]))
         a, b = good + PRIOR * overall, again - good + PRIOR * (1 - overall)
         low, high = (float(betaincinv(a, b, q)) for q in (0.025, 0.975))
-        row = int(np.searchsorted(held.number, number))
         found.append(
             Hard(
-                number, float(held.distance[row]), good, again, float(a / (a + b)), low, high,
+                number, float(more.distance[k * again]), good, again, float(a / (a + b)), low, high,
                 dict(Counter(more.failure[mine][~more.success[mine]].tolist()).most_common()),
-                {name: float(values[row]) for name, values in held.axes.items()},
+                {name: float(values[k]) for name, values in far.items()},
             )
         )  # fmt: skip
     return tuple(sorted(found, key=lambda h: (h.mean, h.cousin))[:count])

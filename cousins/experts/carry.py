@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from cousins.bank import Bank
 from cousins.env.episodes import Episodes
 from cousins.env.worlds import Ids, Worlds
 from cousins.experts.motion import look, towards, turning, yaw_of
 from cousins.grasps import Grasps, Gripper, Obstacles, clearance
 from cousins.grasps.near import WAYS
-from cousins.grasps.table import GraspTable, table
+from cousins.grasps.table import GraspTable, shape_parts, table
 from cousins.mesh import quaternion_from_matrix
 from cousins.tasks.frames import Sight, length, of
 from cousins.tasks.lift import DEEP, Lift
@@ -212,11 +215,25 @@ def _around(others: Array) -> Obstacles:
 
 
 def _tables(worlds: Worlds, gripper: Gripper) -> list[GraspTable | None]:
+    """Of each family. Most families have the same shapes: those are looked at once."""
+    known: dict[bytes, GraspTable] = {}
     out: list[GraspTable | None] = []
     for part in worlds.parts:
         assert part.reach is not None
-        bank = part.reach.bank
-        out.append(None if bank is None else table(part.reach.plain, bank, gripper, COUNT))
+        bank, model = part.reach.bank, part.reach.plain
+        if bank is None:
+            out.append(None)
+            continue
+        many = len(worlds.layout.names)
+        parts = [shape_parts(model, bank, k, shape)
+                 for k in range(many) for shape in range(int(bank.shapes[k]))]  # fmt: skip
+        key = b"".join(v.tobytes() for part in parts for v, _ in part)
+        if key not in known:
+            known[key] = table(model, few(bank, many), gripper, COUNT)
+        out.append(known[key])
     return out
 
 
+def few(bank: Bank, many: int) -> Bank:
+    """The bank with its first objects alone."""
+    return replace(bank, body=bank.body[:many])

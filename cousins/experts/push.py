@@ -9,7 +9,8 @@ from cousins.env.episodes import Episodes
 from cousins.env.worlds import Ids
 from cousins.experts.motion import look, towards
 from cousins.tasks.frames import length, of
-from cousins.tasks.manipulation import FINGER, obstacles
+from cousins.tasks.manipulation import obstacles
+from cousins.tasks.push import SPAN
 from cousins.types import Array
 
 ROUND = 0.02  # m between fingertips and thing on the way round
@@ -42,7 +43,7 @@ class Pushing:
         from_it = s.tool[:, :2] - at
         gap = np.maximum(length(np, from_it), 1e-6)
         behind = -(from_it * u).sum(1) / gap
-        circle = length(np, extent) / 2 + FINGER + ROUND
+        circle = length(np, extent) / 2 + SPAN + ROUND
         self.pushing = np.where(self.pushing, behind > LOST, behind > BEHIND)
         # Round: along a circle to straight behind, on the side that is nearer, or free.
         own, goal = np.arctan2(from_it[:, 1], from_it[:, 0]), np.arctan2(-u[:, 1], -u[:, 0])
@@ -74,7 +75,7 @@ class Pushing:
             steps = own[:, None] + turn[:, None] * np.linspace(0, 1, 9)
             path = at[:, None] + circle[:, None, None] * np.stack([np.cos(steps), np.sin(steps)], -1)
             gap = length(np, path[:, :, None] - others[:, None, :, :2]) - others[:, None, :, 3]
-            room.append(gap.min((1, 2)) - FINGER)
+            room.append(gap.min((1, 2)) - SPAN)
         nearer = np.where(short >= 0, 1.0, -1.0)
         mine = np.where(nearer > 0, room[0], room[1])
         other = np.where(nearer > 0, room[1], room[0])

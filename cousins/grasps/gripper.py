@@ -45,8 +45,10 @@ class Grasps:
     position (g, 3), m: of the tool point, midway between the pads' middles. rotation (g, 3, 3):
     object_from_tool; the tool's z is the way it approaches, y the way the pads close, x completes
     them. width (g,): between the pads as they hold, m. opening (g,): how far apart the pads may be
-    on the way in, m, at most: more, and a finger hits the object. score (g,): 0..1. drop (g,): how
-    far the fingertips are above the object's lowest point, along the world's z, m.
+    on the way in, m, at most: more, and a finger hits the object. score (g,): 0..1; what has less
+    than 0.1 is a last resort. drop (g,): how far the fingertips are above the object's lowest
+    point, along the world's z, m. slant (g,), rad: by how much the surfaces that the pads meet are
+    from facing each other along the way they close.
     """
 
     position: Array
@@ -55,6 +57,7 @@ class Grasps:
     opening: Array
     score: Array
     drop: Array
+    slant: Array
 
     def __len__(self) -> int:
         return len(self.score)
@@ -68,6 +71,6 @@ def joined(every: list[Grasps]) -> Grasps:
     """All of these, in their order."""
     if not every:
         none = np.zeros(0)
-        return Grasps(np.zeros((0, 3)), np.zeros((0, 3, 3)), none, none, none, none)
+        return Grasps(np.zeros((0, 3)), np.zeros((0, 3, 3)), none, none, none, none, none)
     return Grasps(*(np.concatenate([getattr(g, name) for g in every])
                     for name in Grasps.__dataclass_fields__))  # fmt: skip

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from cousins.types import Array
 
 Part = tuple[Array, NDArray[np.integer]]  # vertices (v, 3), m, and triangles (f, 3) from outside
-FLAT = 1e-14  # m^4, twice a triangle's area squared: one that has no plane
+FLAT = 1e-18  # m^4, twice a triangle's area squared: one that has no plane
+OPEN = 1e-3  # of a surface's area: so much of it is not faced by the rest
 EDGEWISE = 1e-7  # cosine: to a plane that a line runs along it never comes
 
 
@@ -49,15 +50,18 @@ def solid(parts: Sequence[Part]) -> Solid:
         if volume.sum() <= 1e-15:
             continue
         twice = np.linalg.norm(cross, axis=1)
-        keep = twice**2 > FLAT * 1e-4
-        normal = cross[keep] / twice[keep, None]
+        keep = twice**2 > FLAT
+        normal, area = cross[keep] / twice[keep, None], twice[keep] / 2
+        if np.linalg.norm(cross.sum(0)) > OPEN * twice.sum():
+            # Not closed: bounded by its box at least, whichever way a line runs.
+            normal, area = np.vstack([normal, np.eye(3), -np.eye(3)]), np.append(area, np.zeros(6))
         distance = (normal @ vertices.T).max(1)
         one, which = np.unique(np.round(np.column_stack([normal, 10 * distance]), 4), axis=0,
                                return_inverse=True)  # fmt: skip
         first = np.zeros(len(one), np.int64)
         first[which.ravel()] = np.arange(len(normal))
         planes.append(np.column_stack([normal[first], distance[first]]))
-        areas.append(np.bincount(which.ravel(), twice[keep] / 2, len(one)))
+        areas.append(np.bincount(which.ravel(), area, len(one)))
         owner.append(np.full(len(one), len(volumes)))
         volumes.append(volume.sum())
         corner = (a + b + c + vertices[0]) / 4
@@ -78,13 +82,12 @@ class Lines:
     """Lines along a frame's y, at x and z of that frame.
 
     Along a line (x, z) a plane is met at y = row @ (1, x, z): rows (f, 3). rising (f,): whether
-    the part ends there, towards greater y; else it begins. cosine (f,): between the plane's normal
-    and y.
+    the part ends there, towards greater y; else it begins. normals (f, 3), in the frame.
     """
 
     rows: Array
     rising: NDArray[np.bool_]
-    cosine: Array
+    normals: Array
     part: NDArray[np.int64]
 
     def through(self, x: Array, z: Array) -> tuple[Array, Array]:
@@ -97,21 +100,22 @@ class Lines:
         low = np.maximum.reduceat(self.rows[down] @ at, np.searchsorted(self.part[down], each))
         return low, high
 
-    def slant(self, part: NDArray[np.integer], x: Array, z: Array, rising: bool) -> Array:
-        """(n,) angle, rad, between y and the normal of the plane at which lines (n,) leave each its
-        part (n,), or enter it where not `rising`."""
+    def surface(self, part: NDArray[np.integer], x: Array, z: Array, rising: bool) -> Array:
+        """(n, 3) unit normals, in the frame, of the planes at which lines (n,) leave each its part
+        (n,), or enter it where not `rising`."""
         mine = (self.part[:, None] == part) & (self.rising == rising)[:, None]
         met = self.rows @ np.stack([np.ones_like(x), x, z])
         met = np.where(mine, met if rising else -met, np.inf)
-        return np.arccos(np.clip(np.abs(self.cosine[met.argmin(0)]), 0.0, 1.0))
+        return self.normals[met.argmin(0)]
 
 
 def lines(body: Solid, frame: Array) -> Lines:
     """Lines along the y of a frame (3, 3), whose columns are its axes."""
-    nx, ny, nz = (body.normals @ frame).T
+    normals = body.normals @ frame
+    nx, ny, nz = normals.T
     along = np.where(np.abs(ny) < EDGEWISE, np.where(ny < 0, -EDGEWISE, EDGEWISE), ny)
     rows = np.column_stack([body.offsets, -nx, -nz]) / along[:, None]
-    return Lines(rows, along > 0, ny, body.part)
+    return Lines(rows, along > 0, normals, body.part)
 
 
 def box(size: Array, sides: int = 4) -> Part:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mujoco
@@ -89,6 +90,7 @@ class GraspTable:
     opening: Array
     score: Array
     drop: Array
+    slant: Array
     count: NDArray[np.int64]
     centre: Array
     ball: NDArray[np.bool_]
@@ -120,7 +122,7 @@ class GraspTable:
         world = Grasps(
             at[:, None] + np.einsum("nij,ngj->ngi", turn, found.position),
             np.einsum("nij,ngjk->ngik", turn, found.rotation),
-            found.width, found.opening, found.score, found.drop,
+            found.width, found.opening, found.score, found.drop, found.slant,
         )  # fmt: skip
         stands = turn[:, 2, 2] > np.cos(TILTED)
         there = np.arange(world.score.shape[1]) < self.count[items, shapes][:, None]
@@ -139,18 +141,24 @@ def _upright(turn: Array) -> Array:
 
 
 def table(
-    model: mujoco.MjModel, bank: Bank, gripper: Gripper | None = None, count: int = 64
+    model: mujoco.MjModel,
+    bank: Bank,
+    gripper: Gripper | None = None,
+    count: int = 64,
+    items: Sequence[int] | None = None,
 ) -> GraspTable:
-    """The grasps of all shapes of a bank whose union model is `model`."""
+    """The grasps of all shapes of a bank whose union model is `model`. items: the objects that are
+    to be grasped; the others get none."""
     many, most = len(bank.body), len(bank.volume)
     zeros = np.zeros((many, most, count))
     out = GraspTable(
-        np.zeros((*zeros.shape, 3)), np.zeros((*zeros.shape, 3, 3)), zeros, zeros.copy(),
-        zeros - 1.0, zeros.copy(), np.zeros((many, most), np.int64),
-        np.moveaxis((bank.solid + bank.shell) / 2, 0, 1), np.zeros((many, most), bool),
-        np.zeros((many, most, 3)),
+        position=np.zeros((*zeros.shape, 3)), rotation=np.zeros((*zeros.shape, 3, 3)),
+        width=zeros, opening=zeros.copy(), score=zeros - 1.0, drop=zeros.copy(),
+        slant=zeros.copy(), count=np.zeros((many, most), np.int64),
+        centre=np.moveaxis((bank.solid + bank.shell) / 2, 0, 1),
+        ball=np.zeros((many, most), bool), middle=np.zeros((many, most, 3)),
     )  # fmt: skip
-    for item in range(many):
+    for item in range(many) if items is None else items:
         for shape in range(int(bank.shapes[item])):
             found = shape_grasps(model, bank, item, shape, gripper, count)
             out.count[item, shape] = len(found)

@@ -54,13 +54,15 @@ class TrainedOn(_Model):
 
 class Card(_Model):
     """policy.json. control: s that an action acts. observation, action: a name for each number that
-    it takes and gives. robot: null where there is none. steps: of one world each, in all; trainer
+    it takes and gives. robot: null where there is none; mode: how actions move it, see
+    `cousins.robots.control`. steps: of one world each, in all; trainer
     and engine: what it was trained with. limits: where it fails, as far as that has been found."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     cousins_version: Text
     task: TaskTold
     robot: Text | None = None
+    mode: Text | None = None
     control: Annotated[float, Field(gt=0)]
     observation: Names
     action: Names

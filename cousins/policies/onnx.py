@@ -85,6 +85,12 @@ def _fits(path: Path, card: Card, told: tuple[str, ...], episodes: Episodes, wha
                 f"{path}: was trained with {one!r} as number {i} of the observation, which of "
                 f"{what} is {other!r}"
             )
+    mode = episodes.worlds.control
+    if card.mode is not None and card.mode != mode:
+        raise UsageError(
+            f"{path}: was trained to move the robot by {card.mode}, {what} it moves by {mode}: "
+            f"--control {card.mode}"
+        )
     if abs(card.control - episodes.task.control) > 1e-6 * card.control:
         raise UsageError(
             f"{path}: was trained to act every {card.control:g} s, {what} acts every "

@@ -20,7 +20,8 @@ class Arm:
     """Addresses in a model's qpos (J,) and qvel (J,), and the actuators (J,) of the arm's joints,
     base to tool; fingers (F,): addresses in qpos of the gripper's joints, with their values shut
     and wide (F,), and the opening between them then, m; gripper (G,): actuators, with what they are
-    told to be closed and open (G,)."""
+    told to be closed and open (G,); speed:
+    at which the opening changes, m/s. home (J,): of the arm's joints."""
 
     qpos: Ids
     qvel: Ids
@@ -32,6 +33,7 @@ class Arm:
     gripper: Ids
     closed: Array
     open: Array
+    speed: float
     home: Array
 
     def opened(self, fingers: Array) -> Array:
@@ -39,9 +41,13 @@ class Arm:
         share = (fingers - self.shut) / (self.wide - self.shut)
         return self.opening * share.mean(-1)
 
-    def gripped(self, grip: Array) -> Array:
-        """(n, G) what drives the fingers, of how far they are to open, (n,) in 0..1."""
-        return self.closed + np.clip(grip, 0, 1)[:, None] * (self.open - self.closed)
+    def gripped(self, grip: Array, last: Array, period: float) -> Array:
+        """(n, G) what drives the fingers until the end of a period, s, of how far they are to open,
+        (n,) in 0..1, and of what drove them last (n, G): they go no faster than their speed."""
+        way = self.open - self.closed
+        wanted = self.closed + np.clip(grip, 0, 1)[:, None] * way
+        most = np.abs(way) * self.speed / self.opening * period
+        return last + np.clip(wanted - last, -most, most)
 
     def still(self, model: mujoco.MjModel) -> Array:
         """(nu,) what keeps the robot at home, open."""
@@ -70,5 +76,6 @@ def arm(model: mujoco.MjModel, robot: Robot) -> Arm:
         gripper=np.array([model.actuator(PREFIX + name).id for name in grip.actuators]),
         closed=np.array(grip.closed),
         open=np.array(grip.open),
+        speed=grip.speed,
         home=np.array(config.home),
     )

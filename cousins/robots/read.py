@@ -106,7 +106,7 @@ def _files(path: Path, root: ET.Element, robot: str) -> dict[str, bytes]:
             stated = element.attrib[key]
             named = PurePosixPath(stated).name if strip else stated
             folder = folders["texture" if element.tag == "texture" else "mesh"]
-            place = _within(path, home, f"{folder}/{named}" if folder else named)
+            place = _within(path, home, PurePosixPath(folder) / named)
             if place not in names:
                 names[place] = f"{robot}-{len(names)}-{place.name}"
                 found[names[place]] = _bytes(path, place)
@@ -118,11 +118,11 @@ def _files(path: Path, root: ET.Element, robot: str) -> dict[str, bytes]:
     return found
 
 
-def _within(path: Path, home: Path, stated: str) -> Path:
+def _within(path: Path, home: Path, stated: PurePosixPath) -> Path:
     place = Path(os.path.normpath(home / stated))
     if not place.resolve().is_relative_to(home):
         raise UsageError(
-            f"{path}: names {stated!r}, which is not in its folder: copy what it needs beside it"
+            f"{path}: names {str(stated)!r}, which is not in its folder: copy it there"
         )
     return place
 

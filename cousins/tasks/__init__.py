@@ -59,7 +59,7 @@ class Layout:
 
     names; labels: what they are, in words; position (A, 3) and quaternion (A, 4) in the twin; size
     (A, 3), of their bounding boxes, m; mass (A,): the twin's, kg, which a cousin's is not; rolls
-    (A,): it would; surface (A,): which of `surfaces` each stands on, be it on others; -1 for none.
+    (A,): it would; fill (A,): the share of its box that it fills; surface (A,): which of `surfaces` each stands on, be it on others; -1 for none.
     shape: what the twin's objects are, (A, ...). timestep: of the models, s. robot: None without.
     """
 
@@ -71,6 +71,7 @@ class Layout:
     timestep: float
     labels: tuple[str, ...] = ()
     rolls: NDArray[np.bool_] | None = None
+    fill: Array | None = None
     surface: NDArray[np.int64] | None = None
     surfaces: tuple[Surface, ...] = ()
     shape: Shape | None = None
@@ -273,6 +274,7 @@ def layout(
         timestep=float(model.opt.timestep),
         labels=tuple(entry.label for entry in told),
         rolls=np.array([_rolls(entry) for entry in told]),
+        fill=np.array([entry.volume / max(float(np.prod(entry.size)), 1e-12) for entry in told]),
     )
     if robot is None:
         return known

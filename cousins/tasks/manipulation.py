@@ -53,14 +53,14 @@ class Manipulation:
         return ("x", "y", "z", "yaw")
 
     @property
-    def level(self) -> float | None:
-        """The tool's height over what the base stands at, m, where no action changes it."""
-        return None
+    def grips(self) -> bool:
+        """Whether an action opens and closes the gripper; else it is held as it is."""
+        return True
 
     @property
-    def grips(self) -> bool:
-        """Whether an action opens and closes the gripper; else it stays closed."""
-        return True
+    def opened(self) -> float:
+        """How far open the gripper is held, 0..1, where no action moves it."""
+        return 0.0
 
     def suits(self, layout: Layout) -> list[int]:
         """Which objects it can be done with."""
@@ -89,9 +89,9 @@ class Manipulation:
         assert hand is not None
         action = xp.clip(action, -1, 1)
         arm = action[..., :-1] if self.grips else action
-        grip = (action[..., -1] + 1) / 2 if self.grips else xp.zeros(action.shape[:-1])
+        grip = (action[..., -1] + 1) / 2 if self.grips else self.opened + xp.zeros(arm.shape[:-1])
         joints = robot.towards(
-            xp, self.axes, self.level, hand.target, hand.joints, arm, self.control
+            xp, self.axes, hand.target, hand.joints, arm, self.control, memory.get("level")
         )
         return Command(joints=joints, grip=grip)
 

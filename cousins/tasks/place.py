@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cousins.errors import UsageError
-from cousins.tasks import JOINTS, Layout, Memory, Now, Verdict
+from cousins.tasks import Layout, Memory, Now, Verdict
 from cousins.tasks.frames import Sight, length, of, sight, turned
 from cousins.tasks.lift import graspable, hovering, taken
 from cousins.tasks.manipulation import (
@@ -27,7 +27,7 @@ LOW = 0.015  # m over where it would lie that it may be let go
 AWAY = 0.02  # m that the fingers are then off it, to either side or above
 SLOW = 0.1  # m/s
 WIDER = 0.005  # m, radius of an opening beyond that of what goes in
-STEP = 0.10  # m over its place at which a thing is carried there
+FILLED = 0.6  # of its box: a cylinder fills .79 of it, a bowl a fifth
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,13 @@ class Stack(_Carry):
         return f"stack {self.object or 'the object'} on {self.target or 'the other one'}"
 
     def bases(self, layout: Layout) -> list[int]:
-        """What something can stand on, the widest first."""
-        rolls = np.zeros(len(layout.names), bool) if layout.rolls is None else layout.rolls
+        """What something can stand on, the widest first: what fills its box has a top."""
+        none = np.zeros(len(layout.names))
+        rolls = none if layout.rolls is None else layout.rolls
+        fill = none + 1 if layout.fill is None else layout.fill
         wide = layout.size[:, :2].min(1)
-        good = [k for k in range(len(wide)) if not rolls[k] and layout.size[k, 2] < 3 * wide[k]]
+        good = [k for k in range(len(wide))
+                if not rolls[k] and fill[k] > FILLED and layout.size[k, 2] < 3 * wide[k]]  # fmt: skip
         return sorted(good, key=lambda k: -wide[k])
 
     def suits(self, layout: Layout) -> list[int]:
@@ -209,7 +212,3 @@ class PlaceIn(Stack):
         near = length(xp, (at - goal)[..., :2]) < self.radius + 0.02
         return near & (at[..., 2] < goal[..., 2] + 0.03)
 
-
-def carried(goal: Any, xp: Any) -> Any:
-    """(..., 3) right above a goal, where a thing is brought first."""
-    return goal + xp.asarray([0.0, 0.0, STEP])

@@ -7,7 +7,15 @@ from typing import Any
 
 from cousins.tasks import JOINTS, Layout, Memory, Now, Verdict
 from cousins.tasks.frames import length, of, sight
-from cousins.tasks.manipulation import FINGER, Manipulation, around, clear, fallen, first, manipulator
+from cousins.tasks.manipulation import (
+    FINGER,
+    Manipulation,
+    around,
+    clear,
+    fallen,
+    first,
+    manipulator,
+)
 
 ABOVE = 0.03  # m over the thing's top
 HIGH = 0.12  # m over its top that the gripper begins at

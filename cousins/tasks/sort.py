@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cousins.errors import UsageError
-from cousins.tasks import JOINTS, Layout, Memory, Now, Verdict
+from cousins.tasks import Layout, Memory, Now, Verdict
 from cousins.tasks.frames import Sight, length, of, sight
 from cousins.tasks.lift import graspable, hovering, taken
 from cousins.tasks.manipulation import Manipulation, fallen, manipulator
@@ -16,7 +16,8 @@ from cousins.tasks.manipulation import Manipulation, fallen, manipulator
 BORDER = 0.02  # m that a thing's middle is beyond the middle line
 ROW = 0.09  # m between the places of a side
 OUT = 0.16  # m from the middle line at which they are
-AWAY = 0.05  # m
+AWAY = 0.03  # m over the last one that the fingers are in the end
+SLOW = 0.1  # m/s
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,10 @@ class Sort(Manipulation):
         return {"begun": 0.0 * uniform[..., 0], **hovering(xp, robot, s, which, uniform)}
 
     def right(self, xp: Any, layout: Layout, s: Sight) -> Any:
-        """(..., A) which things are where they are to be, with those that are not sorted."""
+        """(..., A) which things lie where they are to be, with those that are not sorted."""
         side = xp.asarray(self.sides(layout))
-        return (side == 0) | (s.middle[..., 1] * side > BORDER)
+        lies = (s.low[..., 2] - s.start[..., 2] < 0.0) & (length(xp, s.velocity) < SLOW)
+        return (side == 0) | ((s.middle[..., 1] * side > BORDER) & lies)
 
     def about(self, xp: Any, layout: Layout, memory: Memory, s: Sight) -> Any:
         """(..., A) the first that is not; in the end the last one."""
@@ -105,11 +107,8 @@ class Sort(Manipulation):
         reached, risen, held = taken(xp, s, which)
         far = length(xp, (of(xp, which, s.middle) - goal)[..., :2])
         step = 0.3 * reached + 0.3 * held * xp.clip(risen / 0.03, 0, 1) + 0.4 * (1 - xp.tanh(5 * far))
-        still = (length(xp, s.velocity) < 0.1).all(-1)
         free = s.tool[..., 2] > of(xp, which, s.high)[..., 2] + AWAY
-        done = right.all(-1) & still & free
+        done = right.all(-1) & free
         worth = xp.where(right.all(-1), 1.0, share + step / (count + 1))
         return self.verdict(xp, worth, done, fallen(xp, layout, s, but=which))
 
-
-__all__ = ["JOINTS", "Sort"]

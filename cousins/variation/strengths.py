@@ -24,12 +24,12 @@ def strengths(text: str) -> dict[str, float]:
     return out
 
 
-def span(text: str) -> tuple[float, float]:
-    """The ends of `0.2:0.4`. Raises UsageError."""
+def span(text: str, option: str = "--distance") -> tuple[float, float]:
+    """The ends of `0.2:0.4`. Raises UsageError, which names the option."""
     low, colon, high = text.partition(":")
     if not colon:
-        raise UsageError(f"--distance {text[:40]!r}: give it as 0.2:0.4")
-    return _number("--distance", low), _number("--distance", high)
+        raise UsageError(f"{option} {text[:40]!r}: give it as 0.2:0.4")
+    return _number(option, low), _number(option, high)
 
 
 def settings_of(axes: str | None, base: Settings | None = None) -> Settings:
