@@ -9,7 +9,8 @@ from cousins.env.episodes import Episodes
 from cousins.env.worlds import Ids
 from cousins.experts.motion import look, towards
 from cousins.tasks.frames import length, of
-from cousins.tasks.manipulation import FINGER, obstacles
+from cousins.tasks.manipulation import FINGER, across, girth, obstacles
+from cousins.tasks.push import TIP
 from cousins.types import Array
 
 ROUND = 0.02  # m between fingertips and thing on the way round
@@ -35,19 +36,19 @@ class Pushing:
         """(n, K) actions."""
         s, memory = look(episodes), episodes.memory
         which, now = memory["which"], episodes.now()
-        at, extent = of(np, which, s.middle)[:, :2], of(np, which, s.high - s.low)[:, :2]
+        at, tall = of(np, which, s.middle)[:, :2], of(np, which, s.high)[:, 2]
         left = memory["goal"][:, :2] - at
         far = np.maximum(length(np, left), 1e-6)
         u = left / far[:, None]
         from_it = s.tool[:, :2] - at
         gap = np.maximum(length(np, from_it), 1e-6)
         behind = -(from_it * u).sum(1) / gap
-        circle = length(np, extent) / 2 + FINGER + ROUND
+        circle = across(np, which, now) + girth(np, tall, TIP) + ROUND
         self.pushing = np.where(self.pushing, behind > LOST, behind > BEHIND)
         # Round: along a circle to straight behind, on the side that is nearer, or free.
         own, goal = np.arctan2(from_it[:, 1], from_it[:, 0]), np.arctan2(-u[:, 1], -u[:, 0])
         short = (goal - own + np.pi) % (2 * np.pi) - np.pi
-        others = obstacles(np, episodes.worlds.layout, which, now, s)
+        others = obstacles(np, episodes.worlds.layout, which, now, s, TIP)
         new = self.way == 0
         if new.any():
             self.way = np.where(new, self._side(at, own, short, circle, others), self.way)

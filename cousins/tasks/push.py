@@ -13,10 +13,12 @@ from cousins.tasks.manipulation import (
     FINGER,
     ROOM,
     Manipulation,
+    across,
     around,
     clear,
     first,
     flag,
+    girth,
     manipulator,
     obstacles,
     within,
@@ -90,20 +92,25 @@ class Push(Manipulation):
         """The region, to which the way is free, and where the fingertips begin, beside it."""
         which, now, s, begun = self.opened(xp, layout, uniform, now)
         robot = manipulator(layout)
-        others = obstacles(xp, layout, which, now, s)
+        others, walls = (obstacles(xp, layout, which, now, s, at) for at in (None, TIP))
         middle, extent = of(xp, which, s.middle)[..., :2], of(xp, which, s.high - s.low)
-        radius = length(xp, extent[..., :2]) / 2
+        radius, hand = across(xp, which, now), girth(xp, of(xp, which, s.high)[..., 2], TIP)
+        finger = FINGER + 0.0 * radius
         away = self.near + (self.far - self.near) * uniform[..., 2]
-        places = middle[..., None, :] + around(xp, uniform[..., 1], away)
+        step = around(xp, uniform[..., 1], away)
+        places = middle[..., None, :] + step
         ends = xp.broadcast_to(middle[..., None, :], places.shape)
         way = apart(xp, ends, places, xp.broadcast_to(
             others[..., None, :, :2], (*places.shape[:-1], others.shape[-2], 2)))  # fmt: skip
         way = (way - others[..., None, :, 3]).min(-1) - radius[..., None]
-        room = clear(xp, layout, now, which, places, others, radius)
+        # Behind the thing there is to be room for the gripper.
+        behind = middle[..., None, :] - step * ((radius + hand) / away)[..., None, None]
+        room = xp.minimum(clear(xp, layout, now, which, places, others, radius),
+                          clear(xp, layout, now, which, behind, walls, finger))  # fmt: skip
         goal = of(xp, first(xp, xp.minimum(room, way), ROOM), places)
-        begin = radius + FINGER + ROOM / 2 + BESIDE * uniform[..., 4]
+        begin = radius + hand + ROOM / 2 + BESIDE * uniform[..., 4]
         beside = middle[..., None, :] + around(xp, uniform[..., 3], begin)
-        free = clear(xp, layout, now, which, beside, others, FINGER + 0.0 * begin)
+        free = clear(xp, layout, now, which, beside, walls, finger)
         start = of(xp, first(xp, free, ROOM / 2), beside)
         floor = of(xp, which, s.low)[..., 2:]
         joints = robot.reaching(
