@@ -1,6 +1,6 @@
 """Whether grasps hold: a floating parallel gripper in MuJoCo goes down to the best grasp of a thing
 on a table, closes, lifts it by 10 cm and holds it for 2 s. With --pushes, whether things slide: a
-closed one pushes them by 10 cm, each from so many sides.
+closed one pushes those that stand by 10 cm, each from so many sides.
 
     python benchmarks/grasps.py [PACK ...] [--drawn 10] [--force 30] [--best 1] [--pushes 0]
         [--film DIR] [--json]
@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,6 +36,11 @@ from cousins.types import Asset, Mesh, Primitive
 ABOVE = 0.12  # m, from where the gripper goes down
 DOWN, CLOSE, UP, HOLD = 0.8, 0.5, 0.6, 2.0  # s
 LIFT, KEPT = 0.10, 0.05  # m; what rose by KEPT and stays there is held: it may hang askew
+KINDS: Mapping[int, Kind] = {
+    mujoco.mjtGeom.mjGEOM_BOX: "box",
+    mujoco.mjtGeom.mjGEOM_CYLINDER: "cylinder",
+    mujoco.mjtGeom.mjGEOM_SPHERE: "sphere",
+}
 SANK = 0.005  # m, in the last second, of what is not held
 BEFORE, SPEED = 0.02, 0.1  # m in front of it, and m/s, of a push
 
@@ -81,12 +86,10 @@ def banked(path: Path) -> list[Thing]:
             mine = (bank.owner == item) & ~bank.visual & bank.used[shape]
             slot = int(np.flatnonzero(mine)[0])
             kind = model.geom_type[bank.geom[slot]]
-            names: dict[int, Kind] = {mujoco.mjtGeom.mjGEOM_BOX: "box", mujoco.mjtGeom.mjGEOM_CYLINDER: "cylinder",
-                     mujoco.mjtGeom.mjGEOM_SPHERE: "sphere"}  # fmt: skip
             like = None
-            if kind in names:
+            if kind in KINDS:
                 size = np.maximum(bank.size[shape, slot], 1e-6).tolist()
-                like = Primitive(names[kind], tuple(size), tuple(bank.position[shape, slot]),
+                like = Primitive(KINDS[kind], tuple(size), tuple(bank.position[shape, slot]),
                                  tuple(bank.quaternion[shape, slot]))  # fmt: skip
             meshes = tuple(Mesh(v, np.asarray(f, np.int32)) for v, f in parts)
             centre = (bank.solid[shape, item] + bank.shell[shape, item]) / 2
@@ -329,10 +332,8 @@ def main() -> None:
     gripper = Gripper()
     tries = [t for thing in things for t in measure(thing, gripper, arguments.force,
              arguments.best, arguments.film)]  # fmt: skip
-    # Balls and what else rolls is pushed as well, and does not stay as it was.
-    went = [s for t in things for s in slides(t, gripper, arguments.pushes)] * bool(
-        arguments.pushes
-    )
+    firm = [t for t in things if affordances(t.asset, np.eye(3)).stands] if arguments.pushes else []
+    went = [good for t in firm for good in slides(t, gripper, arguments.pushes)]
     if arguments.json:
         print(json.dumps({"grasps": [t.__dict__ for t in tries], "slid": went}))
         return

@@ -16,21 +16,26 @@ if TYPE_CHECKING:
 
 
 def compare(
-    sim: Annotated[Path, typer.Option(help="Success rates in simulation: a CSV file.")],
-    real: Annotated[Path, typer.Option(help="Success rates in reality: a CSV file.")],
+    sim: Annotated[
+        list[Path],
+        typer.Option(help="Success rates in simulation: CSV, or `cousins evaluate --json`; may be "
+                     "repeated."),
+    ],
+    real: Annotated[list[Path], typer.Option(help="Success rates in reality, likewise.")],
     level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     seed: Annotated[int, typer.Option(help="The same seed gives the same intervals.")] = 0,
     html: Annotated[Path | None, typer.Option(help="Also write a page with a scatter.")] = None,
     as_json: Json = False,
-) -> None:
+) -> None:  # fmt: skip
     """Tell how well success rates in simulation agree with those in reality, by policy."""
     from cousins.compare import compare as run
-    from cousins.compare import page, read_rates
+    from cousins.compare import joined, page, read_rates
     from cousins.errors import UsageError
 
     if seed < 0:
         raise UsageError("a seed is 0 or more")
-    told = run(read_rates(sim), read_rates(real), level=level, seed=seed)
+    tables = [joined([read_rates(path) for path in paths]) for paths in (sim, real)]
+    told = run(*tables, level=level, seed=seed)
     if html is not None:
         page.write(html, told)
     emit(_plain(told), as_json, escape(_text(told, html)))

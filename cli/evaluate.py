@@ -27,7 +27,7 @@ def evaluate(
     task: Annotated[
         str | None, typer.Option(help="What is to be done; else what the policy was trained for.")
     ] = None,
-    n: Annotated[int, typer.Option("-n", "--episodes", help="Episodes, at most.")] = 1000,
+    n: Annotated[int, typer.Option("-n", "--count", help="Episodes, at most.")] = 1000,
     against: Annotated[
         str | None, typer.Option(help="Another policy, on the same episodes.")
     ] = None,
@@ -51,6 +51,12 @@ def evaluate(
     worlds: Annotated[int, typer.Option(help="Worlds at once; they change no result.")] = 256,
     engine: Annotated[str, typer.Option(help="What steps them: cpu, warp, mjx.")] = "cpu",
     threads: Annotated[int, typer.Option(help="Threads; 0: all CPUs.")] = 0,
+    robot: Annotated[
+        str | None, typer.Option(help="Of a task that takes one: arm, gantry, or an MJCF.")
+    ] = None,
+    control: Annotated[
+        str | None, typer.Option(help="What actions move: joint, delta or pose.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting of the task or the engine; may "
@@ -91,7 +97,7 @@ def evaluate(
             pack, policy, task=task, episodes=n, worlds=worlds, seed=seed, engine=engine,
             cousins=_chosen(cousins), against=against, until=Until(until_width, until_better),
             hardest=worst, isolate=isolate, scratch=scratch, size=pixels("--size", size),
-            noise=noise, progress=report, **asked,
+            noise=noise, robot=robot, control=control, settings=asked, progress=report,
         )  # fmt: skip
         if episodes is not None:
             write_episodes(episodes, done)
@@ -103,7 +109,7 @@ def evaluate(
 
 
 def _text(done: Evaluation, *written: Path | None) -> str:
-    from cousins.evaluation.tell import percent, rows, versus
+    from cousins.evaluation.tell import intervals, percent, rows, versus
 
     first = done.first
     lines = [
@@ -116,7 +122,7 @@ def _text(done: Evaluation, *written: Path | None) -> str:
         lines.append(f"stopped: {done.stopped}")
     for title, (head, body) in rows(done).items():
         lines += ["", title, *(f"  {line}" for line in table(head, body))]
-    lines += ["", "Intervals are 95 %" + (", and hold at any time." if done.sequential else ".")]
+    lines += ["", intervals(done)]
     lines += [f"note: {note}" for note in done.notes]
     lines.append(f"{done.per_second:,.1f} episodes a second, {done.seconds:.0f} s in all")
     lines += [f"wrote {path}" for path in written if path is not None]

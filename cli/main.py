@@ -19,6 +19,7 @@ from .check import check
 from .compare import compare
 from .console import err
 from .demo import demo
+from .deploy import deploy
 from .doctor import doctor
 from .evaluate import evaluate
 from .export import export
@@ -46,7 +47,7 @@ app = typer.Typer(
 # `cousins --help` answers at once.
 VERBS = (
     tag, capture, scan, label, weigh, probe, calibrate, augment, run, train, evaluate, compare,
-    view, render, export, info, list, check, film, score, doctor, demo,
+    deploy, view, render, export, info, list, check, film, score, doctor, demo,
 )  # fmt: skip
 for verb in VERBS:
     app.command()(verb)

@@ -186,13 +186,15 @@ def checked_members(path: Path, archive: zipfile.ZipFile, kind: Kind) -> dict[st
     return found
 
 
-def ensure_writable(path: Path, known: Iterable[str], marker: str, force: bool = False) -> None:
+def ensure_writable(
+    path: Path, known: Iterable[str], marker: str, force: bool = False, noun: str = "scene pack"
+) -> None:
     """Raises PackError, before any work, where `replace` with these arguments could not write."""
     path = Path(path)
     if path.is_symlink() and not path.exists():
         raise PackError(f"{path}: a link to nothing: remove it or choose another output")
     if path.exists():
-        _check_replaceable(path, set(known), marker, force)
+        _check_replaceable(path, set(known), marker, force, noun)
     parent = path.absolute().parent
     while not parent.exists():
         parent = parent.parent
@@ -205,7 +207,7 @@ def ensure_writable(path: Path, known: Iterable[str], marker: str, force: bool =
         raise PackError(f"{parent}: cannot be written ({reason}): choose another output") from None
 
 
-def _check_replaceable(path: Path, known: set[str], marker: str, force: bool) -> None:
+def _check_replaceable(path: Path, known: set[str], marker: str, force: bool, noun: str) -> None:
     here, target = Path.cwd().resolve(), path.resolve()
     if target in (here, *here.parents, Path.home().resolve()):
         raise PackError(f"{path}: the folder you are in, or one above it: choose another output")
@@ -218,13 +220,13 @@ def _check_replaceable(path: Path, known: set[str], marker: str, force: bool) ->
         except DAMAGED:
             ours = False
         if not ours:
-            raise PackError(f"{path}: exists and is no scene pack: {remedy}")
+            raise PackError(f"{path}: exists and is no {noun}: {remedy}")
         return
     if not path.is_dir():
         raise PackError(f"{path}: exists and is a file: {remedy}")
     held = {entry.name for entry in path.iterdir()} - _CLUTTER
     if held and marker not in held:
-        raise PackError(f"{path}: exists and is no scene pack: {remedy}")
+        raise PackError(f"{path}: exists and is no {noun}: {remedy}")
     foreign = sorted(held - known)
     if foreign:
         raise PackError(f"{path}: holds {foreign[0]}, which is not the pack's: {remedy}")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from test_report import parsed
 from typer.testing import CliRunner
 
-from cousins.compare import compare, page, parse_rates
+from cousins.compare import compare, joined, page, parse_rates, read_rates
 from cousins.errors import ResultsError
 
 SIM = "policy,successes,trials\na,180,200\nb,120,200\nc,90,200\nd,150,200\ne,30,200\nf,170,200\n"
@@ -211,10 +211,57 @@ def test_tables_that_do_not_go_together_are_refused():
     with pytest.raises(ResultsError, match=r"no policy of sim\.csv is in it"):
         told(real="policy,success\nx,1\n")
     with pytest.raises(ResultsError, match=r"real\.csv: no column task, which sim\.csv has"):
-        told(sim="task,policy,success\nlift,a,1\n")
+        told(sim="task,policy,success\nlift,a,1\npush,a,1\n")
     many = "policy,success\n" + "".join(f"p{i},1\n" for i in range(501))
     with pytest.raises(ResultsError, match="501 policies"):
         told(many, many)
+
+
+def evaluation(policy, successes, trials=200, task="lift", **second):
+    def one(name, x):
+        return {"policy": name, "rate": {"successes": x, "trials": trials, "low": 0, "high": 1}}
+
+    other = one(*second["second"]) if second else None
+    return json.dumps({"task": task, "first": one(policy, successes), "second": other, "seed": 0})
+
+
+def test_evaluations_are_taken_as_they_were_printed(files, tmp_path):
+    """In one file or in many, of one policy or of two; their task is the only one."""
+    lines = [evaluation("a", 180, second=("b", 120)), evaluation("c", 90), evaluation("d", 150)]
+    (tmp_path / "some.json").write_text("\n".join(lines))
+    (tmp_path / "e.json").write_text(evaluation("e", 30))
+    (tmp_path / "f.json").write_text(evaluation("f", 170))
+    arguments = ["compare", *(f"--sim={tmp_path / name}.json" for name in ("some", "e", "f"))]
+    arguments += ["--real", files[-1], "--json"]
+    [one] = json.loads(CliRunner().invoke(app, arguments).stdout)["agreements"]
+    [same] = json.loads(CliRunner().invoke(app, [*files, "--json"]).stdout)["agreements"]
+    assert one["task"] == "lift"
+    assert {k: v for k, v in one.items() if k != "task"} == {
+        k: v for k, v in same.items() if k != "task"
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "{}", "[1]", "{}{}", '{"task": "lift"}', evaluation("a", 3, 2), evaluation("a", 0, 0),
+     evaluation("", 1), evaluation("a", 1.0), evaluation("a", True), evaluation("a", 1, task=3),
+     evaluation("a", 1) + " x", '{"a":' * 10_000],
+)  # fmt: skip
+def test_what_is_no_evaluation_is_one_line(tmp_path, text):
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(ResultsError) as error:
+        read_rates(tmp_path / "x.json")
+    assert "\n" not in str(error.value)
+
+
+def test_a_policy_in_two_files_is_refused(tmp_path):
+    for name in ("x.json", "y.json"):
+        (tmp_path / name).write_text(evaluation("a", 3))
+    tables = [read_rates(tmp_path / name) for name in ("x.json", "y.json")]
+    with pytest.raises(ResultsError, match="policy 'a' at task 'lift' is in another file too"):
+        joined(tables)
+    with pytest.raises(ResultsError, match="only one of them tells tasks"):
+        joined([tables[0], parse_rates("z.csv", SIM)])
 
 
 def test_the_command_line_tells_it(files):

@@ -102,7 +102,7 @@ def test_a_task_that_does_not_say_why_is_told_in_general_words(pack):
 
         def __init__(self, of):
             for name in ("name", "instruction", "control", "limit", "numbers", "actions", "begin",
-                         "observations", "wrench", "observe", "judge"):  # fmt: skip
+                         "observations", "command", "observe", "judge", "robotic"):  # fmt: skip
                 setattr(self, name, getattr(of, name))
 
     plain = rolled(pack, 30, policy=Erratic(0.9), task=Silent(SHORT))

@@ -20,7 +20,7 @@ FRAMEWORKS = {"torch", "transformers", "jax", "ray", "warp", "gymnasium"}
 
 
 # Written for a package that an extra brings, and imported late by those that are not.
-EXTRAS = {"cousins.engines.warp_kernels", "cousins.env.playground"}
+EXTRAS = {"cousins.engines.warp_kernels", "cousins.env.playground", "cousins.env.sb3"}
 
 
 def loaded_by(*modules):
@@ -70,8 +70,8 @@ def test_every_import_is_declared():
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 imported.add((node.module or "").partition(".")[0])
     imported -= sys.stdlib_module_names | {"cousins"}
-    names = {"cv2": "opencv-python-headless", "skimage": "scikit-image",
-             "yaml": "pyyaml", "pxr": "usd-core"}  # fmt: skip
+    names = {"cv2": "opencv-python-headless", "skimage": "scikit-image", "yaml": "pyyaml",
+             "pxr": "usd-core", "stable_baselines3": "stable-baselines3"}  # fmt: skip
     assert {names.get(module, module) for module in imported} <= declared
 
 

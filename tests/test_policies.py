@@ -20,6 +20,7 @@ from cousins.env import make_vec
 from cousins.errors import CousinsError, MissingDependencyError, PolicyError, UsageError
 from cousins.pack import read, write
 from cousins.policies import card, checked, observed, policy, width
+from cousins.policies.film import film
 from cousins.policies.http import Http, server
 from cousins.policies.mlp import ACTIVATIONS, Mlp, graph
 from cousins.policies.wire import AnswerError, answer, numpy_json, question
@@ -89,6 +90,11 @@ def test_zero_does_nothing(episodes):
     assert not begun("zero", episodes)(episodes).any()
 
 
+def test_the_expert_says_what_it_cannot_do(episodes):
+    with pytest.raises(UsageError, match="no expert does the task hold"):
+        begun("expert", episodes)
+
+
 def test_random_is_the_same_for_an_episode_among_however_many_worlds(pack):
     task, acted = Hold(pushes=2, limit=0.6), []
     for n in (1, 3):
@@ -134,6 +140,23 @@ def test_plug_ins_bring_policies(monkeypatch, episodes):
 def test_what_are_no_actions_is_one_error(episodes, bad, what):
     with pytest.raises(PolicyError, match=f"^mine: .*{what}"):
         checked(bad, episodes, "mine")
+
+
+def test_a_film_shows_each_world_until_its_episode_is_over(pack, tmp_path):
+    import cv2
+
+    path = tmp_path / "film.mp4"
+    try:
+        film(path, pack, Hold(pushes=2, limit=0.6), policy("random"), worlds=2, size=(64, 48))
+    except MissingDependencyError as error:
+        pytest.skip(str(error))
+    video, frames = cv2.VideoCapture(str(path)), []
+    while (read := video.read())[0]:
+        frames.append(read[1].astype(float))
+    assert video.get(cv2.CAP_PROP_FPS) == 25
+    assert 2 <= len(frames) <= 17
+    assert np.abs(frames[-1] - frames[0]).max() > 30
+    assert [p.name for p in tmp_path.iterdir()] == ["film.mp4"]
 
 
 # Somebody's own Python.

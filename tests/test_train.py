@@ -11,16 +11,18 @@ import time
 import numpy as np
 import pytest
 from cousins.cli import main as cli
-from packs import family, manifest, quality
+from packs import family, manifest, quality, write_pack
 from typer.testing import CliRunner
 
 from cousins.env import make_vec
 from cousins.env.worlds import Worlds, pool
 from cousins.errors import CousinsError, PolicyError, UsageError
 from cousins.pack import read, write
+from cousins.pipeline import augment
 from cousins.policies import policy
 from cousins.policies.card import read_card
 from cousins.tasks.hold import Hold
+from cousins.variation.axes import Settings
 from examples import table_scene
 
 pytest.importorskip("stable_baselines3", reason='pip install "cousins[rl]"')
@@ -312,6 +314,26 @@ def test_rsl_rl_leaves_the_same_kind_of_policy(pack, tmp_path):
     assert learner.iterate(1.0, lambda: True) is None
 
 
+def test_a_policy_that_moves_a_robot_says_which_and_how(tmp_path):
+    twin = write_pack(tmp_path / "twin", families=False)
+    augment(twin, 3, settings=Settings(shapes=2, swaps=0.0, distractors=0))
+    out = tmp_path / "run"
+    train(twin, "reach", out=out, trainer=SMALL, worlds=2, steps=64, limit=0.5, video=False)
+    card = read_card(out / "policy.json")
+    assert (card.task.name, card.task.settings["limit"]) == ("reach", 0.5)
+    assert (card.robot, card.mode) == ("gantry", "delta")
+    assert len(set(card.action)) == len(card.action) > 2
+    assert "tool.x" in card.observation
+    env = make_vec(twin, "reach", 2, robot="gantry")
+    env.reset(seed=0)
+    chosen = policy(str(out))
+    chosen.begin(env.episodes, np.arange(2))
+    assert chosen(env.episodes).shape == (2, len(card.action))
+    other = make_vec(twin, "reach", 1, robot="gantry", control="pose")
+    with pytest.raises(UsageError, match=r"move the robot by delta, .* by pose: --control delta"):
+        chosen.begin(other.episodes, np.arange(1))
+
+
 @pytest.mark.parametrize(
     ("how", "what"),
     [
@@ -346,21 +368,24 @@ FEW = ("--worlds", 4, "--steps", 128, "--set", "limit=0.4", "--set", "batch=128"
 
 
 def test_the_command_trains_and_tells(pack, tmp_path):
-    done = run(pack.path, *FEW, "-o", tmp_path / "run", "--cousins", "0:0.35", "--json")
+    done = run(pack.path, *FEW, "-o", tmp_path / "run", "--cousins", "0:0.35", "--json",
+               "--curriculum")  # fmt: skip
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert (told["steps"], told["folder"]) == (128, str(tmp_path / "run"))
     assert read_card(tmp_path / "run" / "policy.json").trained_on.numbers == ((0, 3),)
     told = json.loads((tmp_path / "run" / "training.json").read_text())
     assert told["task_settings"]["limit"] == 0.4
+    assert told["curriculum"] == {"first": pytest.approx(1 / 3), "threshold": 0.7}
     assert told["trainer_settings"]["hidden"] == [8]
 
 
 def test_the_command_tells_people(pack, tmp_path):
-    done = run(pack.path, *FEW, "-o", tmp_path / "run")
+    done = run(pack.path, *FEW, "-o", tmp_path / "run", "--set", "control=0.04")
     assert done.exit_code == 0, done.output
     assert "128 steps in" in done.stdout
     assert "steps/s" in done.stderr
+    assert read_card(tmp_path / "run" / "policy.json").control == 0.04
     again = run(pack.path, *FEW, "-o", tmp_path / "run")
     assert isinstance(again.exception, UsageError)
 

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cousins import statistics
-from cousins.compare.rates import Rate, Table, parse_rates, read_rates
+from cousins.compare.rates import Rate, Table, joined, parse_rates, read_rates
 from cousins.errors import ResultsError
 from cousins.statistics import Interval
 from cousins.types import Array
 
 __all__ = ["Agreement", "Compared", "Point", "Rate", "Statistic", "Table", "compare",
-           "parse_rates", "read_rates"]  # fmt: skip
+           "joined", "parse_rates", "read_rates"]  # fmt: skip
 
 FEW = 5  # policies below which nothing that is said of agreement holds
 LEAST = 3  # policies that have a correlation at all: that of two is 1 or -1
@@ -126,11 +126,7 @@ def compare(sim: Table, real: Table, *, level: float = 0.95, seed: int = 0) -> C
     and, where trials are told, the luck in these (each draw tries its policies once more). The same
     seed gives the same numbers. Raises ResultsError where the two have nothing in common.
     """
-    if sim.tasked != real.tasked:
-        with_it, without = (sim, real) if sim.tasked else (real, sim)
-        raise ResultsError(
-            f"{without.where}: no column task, which {with_it.where} has: give it in both"
-        )
+    sim, real = _alike(sim, real)
     both = [key for key in sim.rates if key in real.rates]
     if not both:
         names = [", ".join(sorted({p for _, p in t.rates})[:3]) for t in (sim, real)]
@@ -159,6 +155,21 @@ def compare(sim: Table, real: Table, *, level: float = 0.95, seed: int = 0) -> C
         _names(real, sim),
         level,
     )  # fmt: skip
+
+
+def _alike(sim: Table, real: Table) -> tuple[Table, Table]:
+    """Both with tasks or both without: where only one tells them and has but one, that is meant."""
+    if sim.tasked == real.tasked:
+        return sim, real
+    told, other = (sim, real) if sim.tasked else (real, sim)
+    tasks = {task for task, _ in told.rates}
+    if len(tasks) > 1:
+        raise ResultsError(
+            f"{other.where}: no column task, which {told.where} has: give it in both"
+        )
+    task = tasks.pop()
+    other = Table(other.where, True, {(task, policy): r for (_, policy), r in other.rates.items()})
+    return (told, other) if told is sim else (other, told)
 
 
 def _names(held: Table, other: Table) -> tuple[str, ...]:

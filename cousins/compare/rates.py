@@ -1,16 +1,18 @@
-"""Policies' success rates as a CSV file tells them.
+"""Policies' success rates as a CSV file tells them, or what `cousins evaluate --json` printed.
 
-One row a policy, or a policy at a task. Columns, in any order: `policy` (or `name`); optionally
-`task`; and either `successes` and `trials`, or `success`, a rate from 0 to 1, with or without
-`trials`. Other columns are left alone.
+CSV: one row a policy, or a policy at a task. Columns, in any order: `policy` (or `name`);
+optionally `task`; and either `successes` and `trials`, or `success`, a rate from 0 to 1, with or
+without `trials`. Other columns are left alone. JSON: one evaluation, or several, one after the
+other.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +56,59 @@ def read_rates(path: Path) -> Table:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ResultsError(f"{path}: no text: give a CSV file in UTF-8") from None
+    if text.lstrip().startswith("{"):
+        return parse_evaluations(str(path), text)
     return parse_rates(str(path), text)
+
+
+def joined(tables: Sequence[Table]) -> Table:
+    """Several tables as one. Raises ResultsError where some have tasks and others have none, and
+    for a policy that is in two of them."""
+    first = tables[0]
+    rates = dict(first.rates)
+    for table in tables[1:]:
+        if table.tasked != first.tasked:
+            raise ResultsError(f"{first.where} and {table.where}: only one of them tells tasks")
+        twice = next((key for key in table.rates if key in rates), None)
+        if twice:
+            raise ResultsError(f"{table.where}: {_of(twice)} is in another file too")
+        rates |= table.rates
+    return Table(first.where, first.tasked, rates)
+
+
+def parse_evaluations(where: str, text: str) -> Table:
+    """As `read_rates`, of JSON: of each policy its `rate`, at the evaluation's task."""
+    decoder, at = json.JSONDecoder(), 0
+    rates: dict[tuple[str, str], Rate] = {}
+    while text[at:].strip():
+        at += len(text[at:]) - len(text[at:].lstrip())
+        try:
+            told, at = decoder.raw_decode(text, at)
+            found = [told[name] for name in ("first", "second") if told.get(name) is not None]
+            task = told["task"]
+            each = [(one["policy"], one["rate"]["successes"], one["rate"]["trials"])
+                    for one in found]  # fmt: skip
+            good = all(
+                _name(task) and _name(policy) and type(n) is type(x) is int and 0 <= x <= n > 0
+                for policy, x, n in each
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            each, good = [], False
+        if not each or not good:
+            raise ResultsError(f"{where}: neither CSV nor what `cousins evaluate --json` prints")
+        for policy, successes, trials in each:
+            if (task, policy) in rates:
+                raise ResultsError(f"{where}: {_of((task, policy))} is there twice")
+            rates[task, policy] = Rate(successes / trials, trials)
+    return Table(where, True, rates)
+
+
+def _name(text: object) -> bool:
+    return isinstance(text, str) and 0 < len(text) <= MAX_NAME and text.isprintable()
+
+
+def _of(key: tuple[str, str]) -> str:
+    return f"policy {key[1]!r}{f' at task {key[0]!r}' if key[0] else ''}"
 
 
 def parse_rates(where: str, text: str) -> Table:
@@ -81,11 +135,10 @@ def parse_rates(where: str, text: str) -> Table:
         told = {name: cells[i] if i < len(cells) else "" for name, i in columns.items()}
         key = (told.get("task", ""), told["policy"])
         for name, value in zip(("task", "policy"), key, strict=True):
-            if name in columns and not (0 < len(value) <= MAX_NAME and value.isprintable()):
+            if name in columns and not _name(value):
                 raise ResultsError(f"{at}: give a {name}, in {MAX_NAME} characters or fewer")
         if key in rates:
-            of = f" at task {key[0]!r}" if key[0] else ""
-            raise ResultsError(f"{at}: policy {key[1]!r}{of} is there twice: add its trials up")
+            raise ResultsError(f"{at}: {_of(key)} is there twice: add its trials up")
         rates[key] = _rate(at, told)
     return Table(where, "task" in columns, rates)
 

@@ -92,6 +92,10 @@ def request(
     if not isinstance(opened, Pack):
         raise UsageError(f"a pack is a path, or what cousins.pack.read gives, not {pack!r:.60}")
     asked = dict(settings)
+    doing = task_named(task) if isinstance(task, str) else task
+    if engine == "cpu" and doing.robotic:
+        # All but what the robot touches lies still, and would take most of the time.
+        asked.setdefault("sleep", True)
     both = [(task, task_named), (engine, engine_named)]
     found, of = [], [set(_settings(named(given))) if isinstance(given, str) else set()
                      for given, named in both]  # fmt: skip

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from cousins.picture import CAMERA
 from cousins.policies import Policy, observed
 from cousins.policies import policy as policy_named
 from cousins.progress import Progress, silent
-from cousins.statistics import Comparison, Stop, anytime, paired, stop, stop_pairs, wilson
+from cousins.robots import Robot
+from cousins.statistics import Comparison, Stop, anytime, evidence, paired, stop, stop_pairs, wilson
 from cousins.tasks import Task
 
 SEEN_ONLY = ("look", "camera")  # axes that nothing but pictures tell of
@@ -65,9 +67,11 @@ class Evaluation:
 
     cousins: that could be drawn. first, second: the policy, and the one that it was held against;
     comparison: the first's success less the second's, on the same episodes. effects: of each axis;
-    isolated: of each axis by itself; unseen: axes left out there, since neither policy sees any
-    pictures. worst: cousins that the first does worst on. stopped: why
-    before all episodes. sequential: intervals of rates hold at any time, else they are Wilson's.
+    isolated: of each axis by itself; unseen: axes left out there, since no policy here can notice
+    them: it sees no pictures, there is no robot. worst: cousins that the first does worst on.
+    stopped: why before all episodes. sequential: the intervals of `rate` and `ever` and the
+    comparison's p hold at any time; else, and all others, they are of a number of episodes that was
+    fixed before.
     seconds: that it took; per_second: episodes, while they ran.
     """
 
@@ -100,6 +104,8 @@ def evaluate(
     worlds: int = 256,
     seed: int = 0,
     engine: Engine | str = "cpu",
+    robot: Robot | str | None = None,
+    control: str | None = None,
     cousins: Chosen = None,
     against: Policy | str | None = None,
     until: Until | None = None,
@@ -110,19 +116,20 @@ def evaluate(
     cameras: Sequence[str] = (CAMERA,),
     size: tuple[int, int] = (128, 96),
     noise: bool = False,
+    settings: Mapping[str, Any] | None = None,
     progress: Progress = silent,
-    **settings: Any,
 ) -> Evaluation:
     """How often a policy succeeds over a pack's cousins, and on which axes that hangs.
 
     policy, against: as they are, or as `cousins.policies.policy` takes them. task: by default the
     one that the policy's card names, else "hold". episodes: at most, see `until`; episode k hangs
     on `seed` and k alone. worlds: at most at once. engine: on "cpu" what lies still is not stepped,
-    unless `sleep=False`. hardest: how many cousins are looked for that it does worst on; again:
+    unless settings say `sleep=False`. robot, control: as `CousinsVectorEnv` takes them, by default
+    as the card has them. hardest: how many cousins are looked for that it does worst on; again:
     episodes of each of these. isolate: cousins of each axis and strength, 0 for none, kept in
-    `scratch`, see `cousins.evaluation.isolate`. cameras, size, noise and settings: as
-    `CousinsVectorEnv` takes them. Raises UsageError for what there is not, PackError for a bad
-    pack, and what the policy and the engine raise.
+    `scratch`, see `cousins.evaluation.isolate`. cameras, size, noise: as `CousinsVectorEnv` takes
+    them; settings: of the task or the engine, whichever is given by name. Raises UsageError for
+    what there is not, PackError for a bad pack, and what the policy and the engine raise.
     """
     began = time.monotonic()
     if episodes < 1 or seed < 0 or min(hardest, again, isolate) < 0:
@@ -133,7 +140,8 @@ def evaluate(
     sequential = until.width is not None or until.better
     rule = Stop(width=until.width, most=episodes)
     both = [_loaded(policy)] + ([] if against is None else [_loaded(against)])
-    asked = _request(pack, task, engine, cousins, both, cameras, size, noise, settings)
+    asked = _request(pack, task, engine, robot, control, cousins, both, cameras, size, noise,
+                     settings or {})  # fmt: skip
     chosen = cousins_of(asked.pool, episodes, seed)
     on = stage(asked, worlds, chosen)
     whole = plan(asked.pool, on.episodes.numbers, episodes, seed)
@@ -155,7 +163,7 @@ def evaluate(
     first = each[0]
     hard = worst(on, first, both[0][0], held, hardest, again, seed, progress)
     far = distances(held, first.cousin)
-    unseen = tuple(name for name in far if name in SEEN_ONLY and asked.images is None)
+    unseen = _unseen(asked)
     apart = isolated(asked, both[0][0], isolate, seed, unseen, scratch, worlds,
                      progress=progress) if isolate else None  # fmt: skip
     effect = effects({name: values for name, values in far.items() if name not in unseen},
@@ -165,7 +173,7 @@ def evaluate(
         pack=str(asked.pack.path), cousins=len(asked.pool), task=asked.task.name,
         instruction=on.episodes.instruction, engine=type(asked.engine).__name__.lower(), seed=seed,
         first=told[0], second=told[1] if len(told) > 1 else None,
-        comparison=paired(each[0].success, each[1].success) if len(each) > 1 else None,
+        comparison=_compared(each, sequential),
         effects=effect, isolated=apart, unseen=unseen, worst=hard,
         stopped=why, sequential=sequential,
         seconds=time.monotonic() - began, per_second=sum(map(len, each)) / seconds,
@@ -184,7 +192,8 @@ def _loaded(given: Policy | str) -> tuple[Policy, str]:
 
 
 def _request(
-    pack: Pack | Path | str, task: Task | str | None, engine: Engine | str, cousins: Chosen,
+    pack: Pack | Path | str, task: Task | str | None, engine: Engine | str,
+    robot: Robot | str | None, control: str | None, cousins: Chosen,
     both: list[tuple[Policy, str]], cameras: Sequence[str], size: tuple[int, int], noise: bool,
     settings: Mapping[str, Any],
 ) -> Request:  # fmt: skip
@@ -192,10 +201,18 @@ def _request(
     card = getattr(both[0][0], "card", None)
     if task is None and card is not None:
         task, asked = card.task.name, {**card.task.settings, **asked}
+    if card is not None:
+        robot, control = robot or card.robot, control or card.mode
     if engine == "cpu":
         asked.setdefault("sleep", True)
     seen = tuple(dict.fromkeys(["state", *(kind for one, _ in both for kind in observed(one))]))
-    return request(pack, task or "hold", engine, cousins, seen, cameras, size, noise, asked)
+    return request(pack, task or "hold", engine, cousins, seen, cameras, size, noise, asked, robot,
+                   control or "delta")  # fmt: skip
+
+
+def _unseen(asked: Request) -> tuple[str, ...]:
+    """Axes of which a policy can notice nothing."""
+    return (() if asked.images else SEEN_ONLY) + (() if asked.robot else ("robot",))
 
 
 def _later(progress: Progress, start: int, whole: int) -> Progress:
@@ -223,6 +240,17 @@ def _enough(rule: Stop, until: Until, each: list[Rolled]) -> str | None:
     return whys[0] if all(whys) else None
 
 
+def _compared(each: list[Rolled], sequential: bool) -> Comparison | None:
+    if len(each) < 2:
+        return None
+    a, b = (d.success for d in each)
+    found = paired(a, b)
+    if not sequential:
+        return found
+    p = min(1.0, math.exp(-evidence(found.wins or 0, found.losses or 0)))
+    return replace(found, p=p, test="by betting, at any time")
+
+
 def _summary(name: str, done: Rolled, interval: Any) -> Summary:
     return Summary(
         policy=name, rate=rate(done.success, interval), ever=rate(done.ever, interval),
@@ -248,7 +276,7 @@ def _notes(asked: Request, both: list[tuple[Policy, str]], done: Rolled) -> tupl
         )
         if seen.any() and card.trained_on.pack == asked.pack.path.name:
             out.append(
-                f"{name} was trained on cousins of a pack {card.trained_on.pack} with the numbers "
-                f"that {seen.mean():.0%} of these episodes took: hold some back, by --cousins"
+                f"{name} was trained on the cousins of {seen.mean():.0%} of these episodes, by "
+                "their numbers in a pack of this name: it may know them by heart"
             )
     return tuple(out)

@@ -12,7 +12,7 @@ from cousins.evaluation import charts
 from cousins.evaluation.evaluate import Evaluation, Summary
 from cousins.evaluation.isolate import by_axis
 from cousins.evaluation.rates import Rate
-from cousins.evaluation.tell import farthest, percent, points, rows, versus
+from cousins.evaluation.tell import farthest, intervals, percent, points, rows, versus
 from cousins.evaluation.worst import Hard
 from cousins.html import bars, document, figure, numbers
 from cousins.pack import read
@@ -148,8 +148,8 @@ def _axes(done: Evaluation) -> str:
     )  # fmt: skip
     unseen = ""
     if done.unseen:
-        names = escape(" and ".join(done.unseen))
-        unseen = f'<p class="note">Nothing is told of {names}: no policy here sees pictures.</p>'
+        names = escape(", ".join(done.unseen))
+        unseen = f'<p class="note">Left out are axes that cannot matter here: {names}.</p>'
     return (
         "<section><h2>What each axis does</h2><p>By how much success changes from the distance "
         "that one episode in ten stays below on an axis to the one that nine in ten do, the other "
@@ -245,10 +245,8 @@ def _notes(done: Evaluation) -> str:
 def _foot(done: Evaluation) -> str:
     from cousins import __version__
 
-    kind = "that hold at any time" if done.sequential else "by Wilson's method"
     told = [
         f"cousins {__version__}", f"engine {done.engine}", f"seed {done.seed}",
-        f"95 % intervals {kind}",
         *([f"stopped: {done.stopped}"] if done.stopped else []),
     ]  # fmt: skip
-    return f"<footer>{' · '.join(escape(t) for t in told)}</footer>\n"
+    return f"<footer>{escape(intervals(done))}<br>{escape(' · '.join(told))}</footer>\n"

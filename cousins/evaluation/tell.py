@@ -87,6 +87,16 @@ def versus(found: Comparison) -> str:
     )
 
 
+def intervals(done: Evaluation) -> str:
+    """What intervals there are, as a sentence."""
+    if not done.sequential:
+        return "Intervals are 95 %."
+    return (
+        "Intervals are 95 %. That of the success, and p, hold whenever one stops; others are as "
+        "if the number of episodes had been fixed before."
+    )
+
+
 def rows(done: Evaluation) -> dict[str, tuple[list[str], list[list[str]]]]:
     """The tables by title: each its head and its rows."""
     out: dict[str, tuple[list[str], list[list[str]]]] = {}
@@ -105,7 +115,7 @@ def rows(done: Evaluation) -> dict[str, tuple[list[str], list[list[str]]]]:
         )  # fmt: skip
     if any(e.change for e in done.effects):
         out["Success by axis"] = (
-            ["axis", "from", "to", "success changes by", "nearest fifth", "farthest fifth"],
+            ["axis", "from", "to", "success changes by", "nearest bin", "farthest bin"],
             [[e.axis, f"{e.from_:.2f}", f"{e.to:.2f}", points(*e.change), percent(e.bins[0].rate),
               percent(e.bins[-1].rate)] for e in done.effects if e.change],
         )  # fmt: skip

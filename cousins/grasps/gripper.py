@@ -45,9 +45,10 @@ class Grasps:
     position (g, 3), m: of the tool point, midway between the pads' middles. rotation (g, 3, 3):
     object_from_tool; the tool's z is the way it approaches, y the way the pads close, x completes
     them. width (g,): between the pads as they hold, m. opening (g,): how far apart the pads may be
-    on the way in, m, at most: more, and a finger hits the object. score (g,): 0..1. drop (g,): how
-    far the fingertips are above the object's lowest point, along the world's z, m. slant (g,), rad:
-    by how much the surfaces that the pads meet are from facing each other along the way they close.
+    on the way in, m, at most: more, and a finger hits the object. score (g,): 0..1; what has less
+    than 0.1 is a last resort. drop (g,): how far the fingertips are above the object's lowest
+    point, along the world's z, m. slant (g,), rad: by how much the surfaces that the pads meet are
+    from facing each other along the way they close.
     """
 
     position: Array

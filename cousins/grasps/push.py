@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cousins.grasps.gripper import Gripper
 from cousins.grasps.solid import Lines, Part, Solid, lines, solid
@@ -37,7 +38,7 @@ class Pushes:
     height: Array
     limit: Array
     slant: Array
-    palm: np.ndarray
+    palm: NDArray[np.bool_]
 
 
 def pushes(
@@ -62,11 +63,13 @@ def pushes(
     gripper = gripper or Gripper()
     turn = np.eye(3) if rotation is None else np.asarray(rotation, float)
     middle = body.centre if centre is None else np.asarray(centre, float)
-    flat = np.atleast_2d(np.asarray(direction, float))
+    flat = np.asarray(direction, float).reshape(-1, 2)
     flat = flat / np.linalg.norm(flat, axis=1, keepdims=True)
     ways = np.column_stack([flat, np.zeros(len(flat))]) @ turn
     rows = [_push(body, way, turn[2], middle, friction, gripper) for way in ways]
-    position, height, limit, slant, palm = (np.array(column) for column in zip(*rows, strict=True))
+    position = np.array([row[0] for row in rows]).reshape(-1, 3)
+    height, limit, slant = (np.array([row[i] for row in rows], float) for i in (1, 2, 3))
+    palm = np.array([row[4] for row in rows], bool)
     down = np.broadcast_to(-turn[2], ways.shape)
     frames = np.stack([ways, np.cross(down, ways), down], -1)
     return Pushes(position, frames, ways, height, limit, slant, palm)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from cousins.types import Array
 
 Part = tuple[Array, NDArray[np.integer]]  # vertices (v, 3), m, and triangles (f, 3) from outside
-FLAT = 1e-14  # m^4, twice a triangle's area squared: one that has no plane
+FLAT = 1e-18  # m^4, twice a triangle's area squared: one that has no plane
+OPEN = 1e-3  # of a surface's area: so much of it is not faced by the rest
 EDGEWISE = 1e-7  # cosine: to a plane that a line runs along it never comes
 
 
@@ -49,15 +50,18 @@ def solid(parts: Sequence[Part]) -> Solid:
         if volume.sum() <= 1e-15:
             continue
         twice = np.linalg.norm(cross, axis=1)
-        keep = twice**2 > FLAT * 1e-4
-        normal = cross[keep] / twice[keep, None]
+        keep = twice**2 > FLAT
+        normal, area = cross[keep] / twice[keep, None], twice[keep] / 2
+        if np.linalg.norm(cross.sum(0)) > OPEN * twice.sum():
+            # Not closed: bounded by its box at least, whichever way a line runs.
+            normal, area = np.vstack([normal, np.eye(3), -np.eye(3)]), np.append(area, np.zeros(6))
         distance = (normal @ vertices.T).max(1)
         one, which = np.unique(np.round(np.column_stack([normal, 10 * distance]), 4), axis=0,
                                return_inverse=True)  # fmt: skip
         first = np.zeros(len(one), np.int64)
         first[which.ravel()] = np.arange(len(normal))
         planes.append(np.column_stack([normal[first], distance[first]]))
-        areas.append(np.bincount(which.ravel(), twice[keep] / 2, len(one)))
+        areas.append(np.bincount(which.ravel(), area, len(one)))
         owner.append(np.full(len(one), len(volumes)))
         volumes.append(volume.sum())
         corner = (a + b + c + vertices[0]) / 4

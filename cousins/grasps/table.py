@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mujoco
@@ -140,9 +141,14 @@ def _upright(turn: Array) -> Array:
 
 
 def table(
-    model: mujoco.MjModel, bank: Bank, gripper: Gripper | None = None, count: int = 64
+    model: mujoco.MjModel,
+    bank: Bank,
+    gripper: Gripper | None = None,
+    count: int = 64,
+    items: Sequence[int] | None = None,
 ) -> GraspTable:
-    """The grasps of all shapes of a bank whose union model is `model`."""
+    """The grasps of all shapes of a bank whose union model is `model`. items: the objects that are
+    to be grasped; the others get none."""
     many, most = len(bank.body), len(bank.volume)
     zeros = np.zeros((many, most, count))
     out = GraspTable(
@@ -152,7 +158,7 @@ def table(
         centre=np.moveaxis((bank.solid + bank.shell) / 2, 0, 1),
         ball=np.zeros((many, most), bool), middle=np.zeros((many, most, 3)),
     )  # fmt: skip
-    for item in range(many):
+    for item in range(many) if items is None else items:
         for shape in range(int(bank.shapes[item])):
             found = shape_grasps(model, bank, item, shape, gripper, count)
             out.count[item, shape] = len(found)

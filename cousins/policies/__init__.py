@@ -19,11 +19,15 @@ from cousins.env.worlds import Ids
 from cousins.errors import PolicyError, UsageError
 from cousins.types import Array
 
-BUILT_IN = {"zero": "cousins.policies.simple:Zero", "random": "cousins.policies.simple:Random"}
+BUILT_IN = {
+    "zero": "cousins.policies.simple:Zero",
+    "random": "cousins.policies.simple:Random",
+    "expert": "cousins.experts:Expert",
+}
 FILE = "policy.onnx"  # in the folder of a training
 FORMS = (
     "a training's folder, policy.onnx, an SB3 .zip, module:callable, file.py:callable, "
-    "http://HOST:PORT, zero or random"
+    "http://HOST:PORT, zero, random or expert"
 )
 
 
@@ -50,7 +54,8 @@ def policy(text: str) -> Policy:
 
     text: the folder of a training or its policy.onnx; a .zip that Stable-Baselines3 saved;
     `module:callable` or `file.py:callable`, which is run; http://HOST:PORT, or for servers that
-    speak as OpenVLA's do openvla+http://HOST:PORT; "zero", "random", or a plug-in's name. Raises
+    speak as OpenVLA's do openvla+http://HOST:PORT; "zero", "random", "expert", see
+    `cousins.experts`, or a plug-in's name. Raises
     UsageError for what is none of these, PolicyError for a file that is no policy, and
     MissingDependencyError without the library that it takes.
     """

@@ -85,7 +85,9 @@ def _shown(episodes: Episodes, policy: Policy, pictures: Pictures, skip: int) ->
         came = episodes.step(policy(episodes), idle=over)
         episodes.observe()
         done = np.where(over, done, came.success)
-        over |= came.terminated | came.truncated
+        ended = ~over & (came.terminated | came.truncated)
+        over |= ended
+        tiles[ended] = pictures(every[ended])["rgb"]
         if over.all():
             break
     yield mosaic(list(tiles), _captions(episodes, done))

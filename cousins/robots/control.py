@@ -136,13 +136,15 @@ def controller(
 
 
 def targets(
-    xp: Any, controller: Controller, target: Any, measured: Any, action: Any, period: float
-) -> Any:
+    xp: Any, controller: Controller, target: Any, measured: Any, action: Any, period: float,
+    held: Any = None,
+) -> Any:  # fmt: skip
     """(..., J) where the joints are to go until the next action.
 
     target (..., J): what this gave last, where an episode begins the joints as they are; measured
     (..., J): where they are now; action (..., len(axes)) in -1..1, what is beyond is cut; period:
-    s until the next. Targets stay within the joints' ranges, and their steps keep to the speeds of
+    s until the next; held (..., 3): the tool's place on axes that no action moves, by default the
+    controller's. Targets stay within the joints' ranges, and their steps keep to the speeds of
     the joints, and of the tool unless the leash pulls them back.
     """
     action = xp.clip(action, -1.0, 1.0)
@@ -152,7 +154,7 @@ def targets(
         moved = _joints(xp, controller, target, measured, action, period)
         return xp.clip(moved, low, high)
     place, turned = fk(xp, controller.chain, target)
-    wanted = xp.clip(_place(xp, controller, place, action, period),
+    wanted = xp.clip(_place(xp, controller, place, action, period, held),
                      xp.asarray(controller.low), xp.asarray(controller.high))  # fmt: skip
     step = _short(xp, wanted - place, controller.tool_speed * period)
     turn = _short(xp, _turn(xp, controller, turned, action, period), controller.tool_turn * period)
@@ -197,12 +199,14 @@ def _joints(
     return xp.clip(moved, measured - LAG * fastest, measured + LAG * fastest)
 
 
-def _place(xp: Any, controller: Controller, place: Any, action: Any, period: float) -> Any:
+def _place(
+    xp: Any, controller: Controller, place: Any, action: Any, period: float, held: Any
+) -> Any:
     """(..., 3) where the tool is wanted, of its place (..., 3)."""
-    out = []
+    out, kept = [], controller.place if held is None else held
     for k, axis in enumerate(PLACE):
         if axis not in controller.axes:
-            out.append(0 * place[..., k] + controller.place[k])
+            out.append(0 * place[..., k] + kept[..., k])
             continue
         number = action[..., controller.axes.index(axis)]
         if controller.mode == "delta":
@@ -220,11 +224,12 @@ def _turn(xp: Any, controller: Controller, turned: Any, action: Any, period: flo
     if "roll" in axes or "pitch" in axes:
         return xp.stack(numbers, -1) * controller.tool_turn * period
     held = xp.asarray(controller.turn)
-    # Whatever tilted it meanwhile, it is led back to how it is held, turned by a yaw.
+    # Whatever tilted it meanwhile, it is led back to how it is held, turned by a yaw: by its own,
+    # where steps of the tool do not turn it.
     from_held = turned @ held.T
     yaw = xp.arctan2(from_held[..., 1, 0], from_held[..., 0, 0])
     if "yaw" not in axes:
-        yaw = none
+        yaw = yaw if controller.mode == "delta" else none
     elif controller.mode == "delta":
         yaw = yaw + numbers[2] * controller.tool_turn * period
     else:

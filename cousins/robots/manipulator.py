@@ -36,29 +36,32 @@ class Manipulator:
     high: Array
     near: float
     far: float
-    _made: dict[Any, Controller] = field(default_factory=dict, repr=False)
+    _made: dict[tuple[str, ...], Controller] = field(default_factory=dict, repr=False)
 
-    def controller(self, axes: tuple[str, ...], height: float | None = None) -> Controller:
-        """What moves the tool along and about these axes, at that height where none moves it up or
-        down. In the mode `joint` every joint moves, whatever the axes."""
-        key = (axes, height)
-        if key not in self._made:
-            place = None if height is None else (*self._home()[:2], height)
+    def controller(self, axes: tuple[str, ...]) -> Controller:
+        """What moves the tool along and about these axes. In the mode `joint` every joint moves,
+        whatever the axes."""
+        if axes not in self._made:
             chosen = self.robot.config.joints if self.mode == "joint" else axes
-            self._made[key] = controller(self.robot, self.mode, chosen, place)
-        return self._made[key]
+            self._made[axes] = controller(self.robot, self.mode, chosen)
+        return self._made[axes]
 
     def moves(self, axes: tuple[str, ...]) -> tuple[str, ...]:
         """A name for each number that an action has for the arm."""
         return tuple(action.name for action in self.controller(axes).actions)
 
     def towards(
-        self, xp: Any, axes: tuple[str, ...], height: float | None, target: Any, joints: Any,
-        action: Any, period: float,
+        self, xp: Any, axes: tuple[str, ...], target: Any, joints: Any, action: Any,
+        period: float, height: Any = None,
     ) -> Any:  # fmt: skip
         """(..., J) where the joints are to go for an action (..., k), from where they were told to
-        go (..., J), and are (..., J)."""
-        return targets(xp, self.controller(axes, height), target, joints, action, period)
+        go (..., J), and are (..., J). height (...): of the tool, m, where no action moves it up or
+        down."""
+        held = None
+        if height is not None:
+            home = xp.zeros((*height.shape, 2)) + xp.asarray(self._home()[:2])
+            held = xp.concatenate([home, height[..., None]], -1)
+        return targets(xp, self.controller(axes), target, joints, action, period, held)
 
     def steps(self, axes: tuple[str, ...], period: float) -> tuple[float, ...]:
         """What the number 1 moves the tool in a period, along and about each axis, m and rad."""

@@ -29,7 +29,8 @@ from cousins.tasks.frames import (
     turned,
 )
 
-FINGER, HAND = 0.025, 0.067  # m, radii about the closed fingertips, and about the hand over them
+FINGER = 0.025  # m, radius about the closed fingertips
+SPAN, HAND = 0.035, 0.067  # m, radii about the fingertips, half open, and about the hand over them
 PALM = 0.034  # m above the tool that the hand begins
 ROOM = 0.02  # m that is kept between things
 JITTER = 0.02  # m
@@ -74,14 +75,14 @@ class Manipulation:
         return ("x", "y", "z", "yaw")
 
     @property
-    def level(self) -> float | None:
-        """The tool's height over what the base stands at, m, where no action changes it."""
-        return None
+    def grips(self) -> bool:
+        """Whether an action opens and closes the gripper; else it is held as it is."""
+        return True
 
     @property
-    def grips(self) -> bool:
-        """Whether an action opens and closes the gripper; else it stays closed."""
-        return True
+    def open(self) -> float:
+        """How far open the gripper is held, 0..1, where no action moves it."""
+        return 0.0
 
     @property
     def instruction(self) -> str:
@@ -127,9 +128,9 @@ class Manipulation:
         assert hand is not None
         action = xp.clip(action, -1, 1)
         arm = action[..., :-1] if self.grips else action
-        grip = (action[..., -1] + 1) / 2 if self.grips else xp.zeros(action.shape[:-1])
+        grip = (action[..., -1] + 1) / 2 if self.grips else self.open + xp.zeros(arm.shape[:-1])
         joints = robot.towards(
-            xp, self.axes, self.level, hand.target, hand.joints, arm, self.control
+            xp, self.axes, hand.target, hand.joints, arm, self.control, memory.get("level")
         )
         return Command(joints=joints, grip=grip)
 
@@ -239,11 +240,6 @@ def manipulator(layout: Layout) -> Any:
     return layout.robot
 
 
-def girth(xp: Any, top: Any, level: float) -> Any:
-    """(...) m, radius about the closed gripper, at that height, of what meets a thing as tall."""
-    return xp.where(top > level + PALM, HAND, FINGER)
-
-
 def across(xp: Any, which: Any, now: Now) -> Any:
     """(...) m, radius about the upright axis through its middle of the thing that `which` (..., A)
     is 1 for, however it is turned about that."""
@@ -251,12 +247,10 @@ def across(xp: Any, which: Any, now: Now) -> Any:
     return length(xp, of(xp, which, now.shape.high - now.shape.low)[..., :2]) / 2
 
 
-def obstacles(
-    xp: Any, layout: Layout, which: Any, now: Now, s: Sight, level: float | None = None
-) -> Any:
+def obstacles(xp: Any, layout: Layout, which: Any, now: Now, s: Sight, level: Any = None) -> Any:
     """(..., A + D, 4) middle and radius about the vertical of all things but those that `which`
-    (..., A) is 1 for, which are put far off. level: of the tool of a closed gripper, m: what is so
-    tall that it meets the hand is as much wider as that is wider than the fingertips."""
+    (..., A) is 1 for, which are put far off. level (...): of the tool, m: what is so tall that it
+    meets the hand is as much wider as that is wider than the fingertips."""
     half = (s.high - s.low)[..., :2] / 2
     radius = length(xp, half)
     own = xp.concatenate([s.middle, radius[..., None]], -1)
@@ -271,7 +265,7 @@ def obstacles(
         top = xp.concatenate([top, there[..., 2] + around[..., 0]], -1)
     if level is None:
         return own
-    wider = girth(xp, top, level) - FINGER
+    wider = (HAND - SPAN) * (top > level[..., None] + PALM)
     return xp.concatenate([own[..., :3], own[..., 3:] + wider[..., None]], -1)
 
 

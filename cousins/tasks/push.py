@@ -10,15 +10,15 @@ from cousins.tasks import JOINTS, Layout, Memory, Now, Verdict, Watched
 from cousins.tasks.account import TOUCHED, collided, fallen, fell
 from cousins.tasks.frames import apart, length, of, sight
 from cousins.tasks.manipulation import (
-    FINGER,
     ROOM,
+    SPAN,
+    TRIES,
     Manipulation,
     across,
     around,
     clear,
     first,
     flag,
-    girth,
     manipulator,
     obstacles,
     within,
@@ -26,19 +26,22 @@ from cousins.tasks.manipulation import (
 
 NEAR, FAR = 0.08, 0.16  # m that the region lies off
 BESIDE = 0.04  # m at most from the thing that the fingertips begin at, beside what is kept free
-TIP = 0.02  # m over the surface that the tool stays; fingertips reach lower
+TIP = 0.02  # m over the surface that the tool stays at least; fingertips reach lower
+DEEP = 0.03  # m below a thing's top: what is wider above the fingers does not touch it
 LEVEL = 0.01  # m that a surface is off the height of the robot's base
 MOVED = 0.03  # m that another thing may be pushed aside
 
 
 @dataclass(frozen=True)
 class Push(Manipulation):
-    """The closed fingertips move over the surface, at one height; a thing is to come within
-    `radius` of the middle of a region. near and far: how far that lies off, m."""
+    """The fingertips, one on either side of the way, move over the surface at one height; a thing
+    is to come within `radius` of the middle of a region. near and far: how far that lies off, m;
+    spread: how far round the thing from straight behind it the fingertips may begin, rad."""
 
     radius: float = 0.03
     near: float = NEAR
     far: float = FAR
+    spread: float = 0.8
     limit: float = 5.0
 
     @property
@@ -56,14 +59,14 @@ class Push(Manipulation):
         return ("x", "y")
 
     @property
-    def level(self) -> float | None:
-        """So low that the fingertips meet whatever stands there."""
-        return TIP
+    def grips(self) -> bool:
+        """The gripper is held."""
+        return False
 
     @property
-    def grips(self) -> bool:
-        """The gripper stays closed."""
-        return False
+    def open(self) -> float:
+        """Half open: two fingertips keep a thing before them."""
+        return 0.5
 
     def wants(self) -> str:
         """In words."""
@@ -92,10 +95,11 @@ class Push(Manipulation):
         """The region, to which the way is free, and where the fingertips begin, beside it."""
         which, now, s, begun = self.opened(xp, layout, uniform, now)
         robot = manipulator(layout)
-        others, walls = (obstacles(xp, layout, which, now, s, at) for at in (None, TIP))
         middle, extent = of(xp, which, s.middle)[..., :2], of(xp, which, s.high - s.low)
-        radius, hand = across(xp, which, now), girth(xp, of(xp, which, s.high)[..., 2], TIP)
-        finger = FINGER + 0.0 * radius
+        floor, radius = of(xp, which, s.low)[..., 2:], across(xp, which, now)
+        level = xp.maximum(floor[..., 0] + TIP, of(xp, which, s.high)[..., 2] - DEEP)
+        others, walls = (obstacles(xp, layout, which, now, s, at) for at in (None, level))
+        fingers = SPAN + 0.0 * radius
         away = self.near + (self.far - self.near) * uniform[..., 2]
         step = around(xp, uniform[..., 1], away)
         places = middle[..., None, :] + step
@@ -104,34 +108,35 @@ class Push(Manipulation):
             others[..., None, :, :2], (*places.shape[:-1], others.shape[-2], 2)))  # fmt: skip
         way = (way - others[..., None, :, 3]).min(-1) - radius[..., None]
         # Behind the thing there is to be room for the gripper.
-        behind = middle[..., None, :] - step * ((radius + hand) / away)[..., None, None]
+        behind = middle[..., None, :] - step * ((radius + SPAN) / away)[..., None, None]
         room = xp.minimum(clear(xp, layout, now, which, places, others, radius),
-                          clear(xp, layout, now, which, behind, walls, finger))  # fmt: skip
+                          clear(xp, layout, now, which, behind, walls, fingers))  # fmt: skip
         goal = of(xp, first(xp, xp.minimum(room, way), ROOM), places)
-        begin = radius + hand + ROOM / 2 + BESIDE * uniform[..., 4]
-        beside = middle[..., None, :] + around(xp, uniform[..., 3], begin)
-        free = clear(xp, layout, now, which, beside, walls, finger)
+        begin = radius + SPAN + ROOM / 2 + BESIDE * uniform[..., 4]
+        # Evenly over the arc, in steps of the golden ratio.
+        share = (uniform[..., 3, None] + 0.618034 * xp.arange(TRIES)) % 1.0
+        back = xp.arctan2(middle[..., 1] - goal[..., 1], middle[..., 0] - goal[..., 0])
+        angle = back[..., None] + self.spread * (2 * share - 1)
+        arc = xp.stack([xp.cos(angle), xp.sin(angle)], -1)
+        beside = middle[..., None, :] + begin[..., None, None] * arc
+        free = clear(xp, layout, now, which, beside, walls, fingers)
         start = of(xp, first(xp, free, ROOM / 2), beside)
-        floor = of(xp, which, s.low)[..., 2:]
-        joints = robot.reaching(
-            xp, xp.concatenate([start, xp.zeros_like(floor) + TIP], -1), 0.0 * away
-        )
+        tool = xp.concatenate([start, level[..., None]], -1)
+        joints = robot.reaching(xp, tool, back + xp.pi / 2)  # open across the way
         return {**begun, "goal": xp.concatenate([goal, floor + extent[..., 2:] / 2], -1),
-                JOINTS: joints}  # fmt: skip
+                "first": length(xp, goal - middle), "level": level, JOINTS: joints}  # fmt: skip
 
     def judge(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Verdict:
-        """Worth: the way that is left, and whether the fingertips are behind the thing. Lost once
-        something fell over."""
+        """Worth: the share of the way that is done, and how near the fingertips are to right
+        behind. Lost once something fell over."""
         s, which = sight(xp, layout, now), memory["which"]
         at = of(xp, which, s.middle)[..., :2]
         left = memory["goal"][..., :2] - at
         far = length(xp, left)
-        near = at - s.tool[..., :2]
-        gap = length(xp, near)
-        behind = (near * left).sum(-1) / xp.maximum(gap * far, 1e-6)
         radius = length(xp, of(xp, which, s.high - s.low)[..., :2]) / 2
-        touch = 1 - xp.tanh(5 * xp.maximum(gap - radius, 0.0))
-        worth = 0.1 * touch + 0.2 * (1 + behind) / 2 + 0.7 * (1 - xp.tanh(8 * far))
+        back = at - left / xp.maximum(far, 1e-6)[..., None] * (radius + 0.01)[..., None]
+        placed = 1 - xp.tanh(8 * length(xp, s.tool[..., :2] - back))
+        worth = 0.3 * placed + 0.7 * xp.clip(1 - far / memory["first"], -1, 1)
         aside = length(xp, (s.position - s.start)[..., :2]) * (1 - which)
         done = far < self.radius
         worth = worth - 0.3 * (aside.max(-1) > MOVED)

@@ -16,6 +16,7 @@ from cousins.policies.mlp import Activation, Mlp
 from cousins.train.course import Course
 from cousins.train.trainer import Plan, horizon
 
+LEAST = 1e-6  # of a variance: what hardly changes, as a height that is held, is not blown up
 CLIP = 10.0  # standard deviations of an observation and of a reward
 ACTIVATIONS: Mapping[str, Activation] = {"tanh": "Tanh", "relu": "Relu", "elu": "Elu"}
 # While worlds run, one thread: a network this small waits longer for a second than it takes.
@@ -31,7 +32,7 @@ class Sb3:
     hidden: tuple[int, ...] = (128, 128)
     activation: str = "tanh"
     learning_rate: float = 3e-4
-    batch: int = 8192
+    batch: int = 4096
     minibatch: int = 512
     epochs: int = 10
     clip: float = 0.2
@@ -68,7 +69,8 @@ class Sb3Learner:
         self._left, self._acted = 1.0, 0.0
         steps = horizon(how.batch, course.num_envs, plan.most)
         self.batch = steps * course.num_envs
-        self.normal = normalize(Sb3Env(course), clip_obs=CLIP, clip_reward=CLIP, gamma=plan.gamma)
+        self.normal = normalize(Sb3Env(course), clip_obs=CLIP, clip_reward=CLIP, gamma=plan.gamma,
+                                epsilon=LEAST)  # fmt: skip
         seed = int(np.random.SeedSequence((plan.seed, plan.done, 1)).generate_state(1)[0])
         torch.set_num_threads(ACTING)
         with warnings.catch_warnings():
