@@ -9,8 +9,7 @@ from cousins.env.episodes import Episodes
 from cousins.env.worlds import Ids
 from cousins.experts.motion import look, towards
 from cousins.tasks.frames import length, of
-from cousins.tasks.manipulation import obstacles
-from cousins.tasks.push import SPAN
+from cousins.tasks.manipulation import SPAN, across, obstacles
 from cousins.types import Array
 
 ROUND = 0.02  # m between fingertips and thing on the way round
@@ -36,19 +35,21 @@ class Pushing:
         """(n, K) actions."""
         s, memory = look(episodes), episodes.memory
         which, now = memory["which"], episodes.now()
-        at, extent = of(np, which, s.middle)[:, :2], of(np, which, s.high - s.low)[:, :2]
+        at = of(np, which, s.middle)[:, :2]
         left = memory["goal"][:, :2] - at
         far = np.maximum(length(np, left), 1e-6)
         u = left / far[:, None]
         from_it = s.tool[:, :2] - at
         gap = np.maximum(length(np, from_it), 1e-6)
         behind = -(from_it * u).sum(1) / gap
-        circle = length(np, extent) / 2 + SPAN + ROUND
-        self.pushing = np.where(self.pushing, behind > LOST, behind > BEHIND)
+        circle = across(np, which, now) + SPAN + ROUND
+        pushing = np.where(self.pushing, behind > LOST, behind > BEHIND)
+        self.way = np.where(self.pushing & ~pushing, 0.0, self.way)  # chosen anew
+        self.pushing = pushing
         # Round: along a circle to straight behind, on the side that is nearer, or free.
         own, goal = np.arctan2(from_it[:, 1], from_it[:, 0]), np.arctan2(-u[:, 1], -u[:, 0])
         short = (goal - own + np.pi) % (2 * np.pi) - np.pi
-        others = obstacles(np, episodes.worlds.layout, which, now, s)
+        others = obstacles(np, episodes.worlds.layout, which, now, s, memory["level"])
         new = self.way == 0
         if new.any():
             self.way = np.where(new, self._side(at, own, short, circle, others), self.way)

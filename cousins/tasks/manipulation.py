@@ -30,6 +30,8 @@ from cousins.tasks.frames import (
 )
 
 FINGER = 0.025  # m, radius about the closed fingertips
+SPAN, HAND = 0.035, 0.067  # m, radii about the fingertips, half open, and about the hand over them
+PALM = 0.034  # m above the tool that the hand begins
 ROOM = 0.02  # m that is kept between things
 JITTER = 0.02  # m
 TURN = 0.3  # rad, that a thing begins turned by at most
@@ -238,19 +240,33 @@ def manipulator(layout: Layout) -> Any:
     return layout.robot
 
 
-def obstacles(xp: Any, layout: Layout, which: Any, now: Now, s: Sight) -> Any:
+def across(xp: Any, which: Any, now: Now) -> Any:
+    """(...) m, radius about the upright axis through its middle of the thing that `which` (..., A)
+    is 1 for, however it is turned about that."""
+    assert now.shape is not None
+    return length(xp, of(xp, which, now.shape.high - now.shape.low)[..., :2]) / 2
+
+
+def obstacles(xp: Any, layout: Layout, which: Any, now: Now, s: Sight, level: Any = None) -> Any:
     """(..., A + D, 4) middle and radius about the vertical of all things but those that `which`
-    (..., A) is 1 for, which are put far off."""
+    (..., A) is 1 for, which are put far off. level (...): of the tool, m: what is so tall that it
+    meets the hand is as much wider as that is wider than the fingertips."""
     half = (s.high - s.low)[..., :2] / 2
     radius = length(xp, half)
     own = xp.concatenate([s.middle, radius[..., None]], -1)
     away = xp.asarray([1e3, 1e3, 1e3, 0.0])
     own = xp.where(which[..., None] > 0, away, own)
-    if now.clutter is None:
+    top = s.high[..., 2]
+    if now.clutter is not None:
+        assert now.hand is not None
+        there = inward(xp, now.hand.base, now.clutter[..., :3])
+        around = now.clutter[..., 3:]
+        own = xp.concatenate([own, xp.concatenate([there, around], -1)], -2)
+        top = xp.concatenate([top, there[..., 2] + around[..., 0]], -1)
+    if level is None:
         return own
-    assert now.hand is not None
-    there = inward(xp, now.hand.base, now.clutter[..., :3])
-    return xp.concatenate([own, xp.concatenate([there, now.clutter[..., 3:]], -1)], -2)
+    wider = (HAND - SPAN) * (top > level[..., None] + PALM)
+    return xp.concatenate([own[..., :3], own[..., 3:] + wider[..., None]], -1)
 
 
 def clear(
@@ -287,9 +303,7 @@ def jittered(xp: Any, layout: Layout, now: Now, which: Any, uniform: Any, most: 
         return now
     s, hand = sight(xp, layout, now), now.hand
     assert hand is not None
-    assert now.shape is not None
-    middle, extent = of(xp, which, s.middle), of(xp, which, now.shape.high - now.shape.low)
-    radius = length(xp, extent[..., :2]) / 2  # of all that it may be turned to
+    middle, radius = of(xp, which, s.middle), across(xp, which, now)
     angle, away = 2 * xp.pi * uniform[..., 0], most * xp.sqrt(uniform[..., 1])
     step = away[..., None] * xp.stack([xp.cos(angle), xp.sin(angle)], -1)
     share = xp.asarray(SHARES)

@@ -11,8 +11,10 @@ from cousins.tasks.account import TOUCHED, collided, fallen, fell
 from cousins.tasks.frames import apart, length, of, sight
 from cousins.tasks.manipulation import (
     ROOM,
+    SPAN,
     TRIES,
     Manipulation,
+    across,
     around,
     clear,
     first,
@@ -23,10 +25,9 @@ from cousins.tasks.manipulation import (
 )
 
 NEAR, FAR = 0.08, 0.16  # m that the region lies off
-SPAN = 0.035  # m, radius about the fingertips, half open
 BESIDE = 0.04  # m at most from the thing that the fingertips begin at, beside what is kept free
 TIP = 0.02  # m over the surface that the tool stays at least; fingertips reach lower
-DEEP = 0.035  # m below a thing's top: what is wider above the fingers does not touch it
+DEEP = 0.03  # m below a thing's top: what is wider above the fingers does not touch it
 LEVEL = 0.01  # m that a surface is off the height of the robot's base
 MOVED = 0.03  # m that another thing may be pushed aside
 
@@ -34,9 +35,8 @@ MOVED = 0.03  # m that another thing may be pushed aside
 @dataclass(frozen=True)
 class Push(Manipulation):
     """The fingertips, one on either side of the way, move over the surface at one height; a thing
-    is to come within
-    `radius` of the middle of a region. near and far: how far that lies off, m; spread: how far
-    round the thing from straight behind it the fingertips may begin, rad."""
+    is to come within `radius` of the middle of a region. near and far: how far that lies off, m;
+    spread: how far round the thing from straight behind it the fingertips may begin, rad."""
 
     radius: float = 0.03
     near: float = NEAR
@@ -95,16 +95,22 @@ class Push(Manipulation):
         """The region, to which the way is free, and where the fingertips begin, beside it."""
         which, now, s, begun = self.opened(xp, layout, uniform, now)
         robot = manipulator(layout)
-        others = obstacles(xp, layout, which, now, s)
         middle, extent = of(xp, which, s.middle)[..., :2], of(xp, which, s.high - s.low)
-        radius = length(xp, extent[..., :2]) / 2
+        floor, radius = of(xp, which, s.low)[..., 2:], across(xp, which, now)
+        level = xp.maximum(floor[..., 0] + TIP, of(xp, which, s.high)[..., 2] - DEEP)
+        others, walls = (obstacles(xp, layout, which, now, s, at) for at in (None, level))
+        fingers = SPAN + 0.0 * radius
         away = self.near + (self.far - self.near) * uniform[..., 2]
-        places = middle[..., None, :] + around(xp, uniform[..., 1], away)
+        step = around(xp, uniform[..., 1], away)
+        places = middle[..., None, :] + step
         ends = xp.broadcast_to(middle[..., None, :], places.shape)
         way = apart(xp, ends, places, xp.broadcast_to(
             others[..., None, :, :2], (*places.shape[:-1], others.shape[-2], 2)))  # fmt: skip
         way = (way - others[..., None, :, 3]).min(-1) - radius[..., None]
-        room = clear(xp, layout, now, which, places, others, radius)
+        # Behind the thing there is to be room for the gripper.
+        behind = middle[..., None, :] - step * ((radius + SPAN) / away)[..., None, None]
+        room = xp.minimum(clear(xp, layout, now, which, places, others, radius),
+                          clear(xp, layout, now, which, behind, walls, fingers))  # fmt: skip
         goal = of(xp, first(xp, xp.minimum(room, way), ROOM), places)
         begin = radius + SPAN + ROOM / 2 + BESIDE * uniform[..., 4]
         # Evenly over the arc, in steps of the golden ratio.
@@ -113,12 +119,10 @@ class Push(Manipulation):
         angle = back[..., None] + self.spread * (2 * share - 1)
         arc = xp.stack([xp.cos(angle), xp.sin(angle)], -1)
         beside = middle[..., None, :] + begin[..., None, None] * arc
-        free = clear(xp, layout, now, which, beside, others, SPAN + 0.0 * begin)
+        free = clear(xp, layout, now, which, beside, walls, fingers)
         start = of(xp, first(xp, free, ROOM / 2), beside)
-        floor = of(xp, which, s.low)[..., 2:]
-        level = xp.maximum(floor[..., 0] + TIP, of(xp, which, s.high)[..., 2] - DEEP)
-        across = back + xp.pi / 2  # the way along which the fingers open
-        joints = robot.reaching(xp, xp.concatenate([start, level[..., None]], -1), across)
+        tool = xp.concatenate([start, level[..., None]], -1)
+        joints = robot.reaching(xp, tool, back + xp.pi / 2)  # open across the way
         return {**begun, "goal": xp.concatenate([goal, floor + extent[..., 2:] / 2], -1),
                 "first": length(xp, goal - middle), "level": level, JOINTS: joints}  # fmt: skip
 

@@ -31,9 +31,9 @@ class Sb3:
 
     hidden: tuple[int, ...] = (128, 128)
     activation: str = "tanh"
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-3
     batch: int = 4096
-    minibatch: int = 512
+    minibatch: int = 256
     epochs: int = 10
     clip: float = 0.2
     gae: float = 0.95
