@@ -17,6 +17,9 @@ from cousins.train.course import Course
 from cousins.train.trainer import Plan, horizon
 
 CLIP = 10.0  # standard deviations of an observation and of a reward
+# Variance that is added to each, as if all were seen to within a centimetre: what hardly changes in
+# training would else be blown up where it does.
+LEAST = 1e-4
 ACTIVATIONS: Mapping[str, Activation] = {"tanh": "Tanh", "relu": "Relu", "elu": "Elu"}
 # While worlds run, one thread: a network this small waits longer for a second than it takes.
 ACTING = 1
@@ -68,7 +71,8 @@ class Sb3Learner:
         self._left, self._acted = 1.0, 0.0
         steps = horizon(how.batch, course.num_envs, plan.most)
         self.batch = steps * course.num_envs
-        self.normal = normalize(Sb3Env(course), clip_obs=CLIP, clip_reward=CLIP, gamma=plan.gamma)
+        self.normal = normalize(Sb3Env(course), clip_obs=CLIP, clip_reward=CLIP, gamma=plan.gamma,
+                                epsilon=LEAST)  # fmt: skip
         seed = int(np.random.SeedSequence((plan.seed, plan.done, 1)).generate_state(1)[0])
         torch.set_num_threads(ACTING)
         with warnings.catch_warnings():
