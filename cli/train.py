@@ -16,6 +16,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 
+from cousins.errors import CousinsError
+
 from .console import Json, emit, err
 from .engine import settings_given
 
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
     from cousins.train import Moment, Trained
 
 EVERY = 30.0  # s between lines where no bar can be drawn
+
+
+class InterruptedTraining(CousinsError):  # noqa: N818
+    """Ctrl-C; what was learnt is saved."""
+
+    exit_code = 130
 
 
 def train(
@@ -94,9 +102,7 @@ def train(
                 video=not no_video, watch=watch, **asked,
             )  # fmt: skip
     except KeyboardInterrupt:
-        if (out / "checkpoints").is_dir():
-            err.print(f"{escape(str(out))}: what was learnt is saved; --resume goes on from there")
-        raise typer.Exit(130) from None
+        raise InterruptedTraining(f"{out}: interrupted: --resume goes on from here") from None
     told = {name: None if isinstance(value, float) and math.isnan(value) else value
             for name, value in asdict(done).items()}  # fmt: skip
     told |= {"folder": str(done.folder), "video": done.video and str(done.video)}
