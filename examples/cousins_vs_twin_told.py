@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cousins.archive import write_file
 from cousins.errors import UsageError
 from cousins.evaluation import charts
 from cousins.evaluation.rates import Bin, Curve, Rate
-from cousins.statistics import mean_interval
+from cousins.statistics import Interval, mean_interval, paired, wilson
 
 CONDITIONS = {
     "twin": "the twin",
@@ -43,6 +44,7 @@ BEGIN, END = "<!-- results -->", "<!-- end of results -->"  # of a page's part t
 FIGURE = "cousins_vs_twin.svg"
 
 Tests = Mapping[str, Mapping[str, Any]]
+Bools = NDArray[np.bool_]
 
 
 def results(
@@ -52,69 +54,71 @@ def results(
     distance of each episode."""
     third = (span[1] - span[0]) / 3
     bounds = {"near": (span[0], span[0] + third), "far": (span[1] - third, span[1])}
-    seeds = range(asked["seeds"])
 
-    def shares(condition: str, column: str) -> list[float]:
-        test = "spread" if column in bounds else column
-        return [_share(tests[f"{condition}-{seed}-{test}"], bounds.get(column)) for seed in seeds]
+    def seen(condition: str, column: str, ends: tuple[float, float] | None = None) -> list[Bools]:
+        """Of each seed, whether the episodes succeeded whose cousin lies between, ends included."""
+        ends = bounds.get(column, ends)
+        each = [tests[f"{condition}-{seed}-{'spread' if ends else column}"]
+                for seed in range(asked["seeds"])]  # fmt: skip
+        low, high = ends or (0.0, np.inf)
+        far = [np.array(test["distance"]) for test in each]
+        return [np.array(test["success"], bool)[(low <= d) & (d <= high)]
+                for test, d in zip(each, far, strict=True)]  # fmt: skip
 
-    table = {c: {column: _told(shares(c, column)) for column in COLUMNS} for c in CONDITIONS}
-    apart = {
-        f"cousins less {other}": {
-            column: _told([a - b for a, b in zip(shares("cousins", column), shares(other, column),
-                                                 strict=True)], -1.0)
-            for column in COLUMNS
-        }
-        for other in ("twin", "naive")
-    }  # fmt: skip
     edges = np.linspace(*span, BINS + 1).tolist()
-    places = [
-        ("twin", (0.0, 0.0)),
-        *(("spread", e) for e in pairwise(edges)),
-    ]
-    curves = {
-        condition: [
-            _point([tests[f"{condition}-{seed}-{test}"] for seed in seeds], ends)
-            for test, ends in places
-        ]
-        for condition in CONDITIONS
-    }
     one = next(iter(tests.values()))
     return {
-        "asked": dict(asked), "instruction": one["instruction"], "sets": dict(sets),
-        "bounds": bounds, "table": table, "apart": apart, "curves": curves,
+        "asked": dict(asked),
+        "instruction": one["instruction"],
+        "sets": dict(sets),
+        "bounds": bounds,
+        "table": {c: {column: rate(seen(c, column)) for column in COLUMNS} for c in CONDITIONS},
+        "apart": {
+            f"cousins less {other}": {
+                column: apart(seen("cousins", column), seen(other, column)) for column in COLUMNS
+            }
+            for other in ("twin", "naive")
+        },
+        "curves": {
+            c: [
+                {"low": 0.0, "high": 0.0, **rate(seen(c, "twin"))},
+                *({"low": e[0], "high": e[1], **rate(seen(c, "", e))} for e in pairwise(edges)),
+            ]
+            for c in CONDITIONS
+        },
         "published": PUBLISHED,
-    }  # fmt: skip
+    }
 
 
-def _within(test: Mapping[str, Any], ends: tuple[float, float] | None) -> np.ndarray:
-    """Successes of the episodes whose cousin lies between, ends included."""
-    success, far = np.array(test["success"], bool), np.array(test["distance"], float)
-    return success if ends is None else success[(ends[0] <= far) & (far <= ends[1])]
+def rate(each: Sequence[Bools]) -> dict[str, Any]:
+    """Of the successes of each seed of training: the mean of their shares, with Student's interval.
+    The seeds have cousins and episodes of their own, so that it takes in the chance of all three.
+    It is no narrower than the one of all episodes: three seeds may be alike by chance."""
+    every = np.concatenate(each)
+    least = wilson(int(every.sum()), len(every))
+    return {"successes": int(every.sum()), "trials": len(every),
+            **_mean([_share(one) for one in each], least, 0.0)}  # fmt: skip
 
 
-def _share(test: Mapping[str, Any], ends: tuple[float, float] | None) -> float:
-    """NaN without such an episode."""
-    mine = _within(test, ends)
-    return float(mine.mean()) if len(mine) else float("nan")
+def apart(first: Sequence[Bools], second: Sequence[Bools]) -> dict[str, Any]:
+    """The first's success less the second's, on the same episodes, likewise."""
+    a, b = np.concatenate(first), np.concatenate(second)
+    least = paired(a, b).interval if len(a) else Interval(-1.0, 1.0)
+    return _mean([_share(x) - _share(y) for x, y in zip(first, second, strict=True)], least, -1.0)
 
 
-def _point(tests: Sequence[Mapping[str, Any]], ends: tuple[float, float]) -> dict[str, Any]:
-    """Of all seeds, at distances between."""
-    every = np.concatenate([_within(test, ends) for test in tests])
-    return {"low": ends[0], "high": ends[1], "successes": int(every.sum()), "trials": len(every),
-            **_told([_share(test, ends) for test in tests])}  # fmt: skip
+def _share(success: Bools) -> float:
+    return float(success.mean()) if len(success) else float("nan")
 
 
-def _told(shares: Sequence[float] | np.ndarray, least: float = 0.0) -> dict[str, Any]:
-    """Mean over the seeds of training, with Student's interval, cut to what can be. The seeds have
-    cousins and episodes of their own, so that it takes in the chance of all three."""
-    known = np.array([s for s in shares if np.isfinite(s)])
-    found = mean_interval(known)
-    ends = (least, 1.0) if found is None else (max(found.low, least), min(found.high, 1.0))
-    middle = float(known.mean()) if len(known) else None
-    each = [float(s) if np.isfinite(s) else None for s in shares]
-    return {"seeds": each, "mean": middle, "interval": list(ends)}
+def _mean(shares: Sequence[float], least: Interval, bottom: float) -> dict[str, Any]:
+    """Of those that are known, with an interval that holds `least` and ends where shares can."""
+    known = np.array([share for share in shares if np.isfinite(share)])
+    found = mean_interval(known) or least
+    low, high = max(min(found.low, least.low), bottom), min(max(found.high, least.high), 1.0)
+    return {"seeds": [share if np.isfinite(share) else None for share in shares],
+            "mean": float(known.mean()) if len(known) else None,
+            "interval": [low, high]}  # fmt: skip
 
 
 def page(found: Mapping[str, Any]) -> str:
@@ -139,7 +143,8 @@ def page(found: Mapping[str, Any]) -> str:
         f"*{asked['task']}*: {found['instruction']}. {asked['steps']:,} steps, {asked['seeds']} "
         f"seeds of training; of each {asked['episodes']} episodes in the twin and in dissimilar "
         f"cousins, {3 * asked['episodes']} over the cousins from near to far. In brackets 95 % "
-        "intervals of the mean over seeds, by Student's t. Dissimilar: other things in place of "
+        "intervals of the mean over seeds, by Student's t, and no narrower than those of all "
+        "episodes. Dissimilar: other things in place of "
         f"{every}.",
         "",
         COMPARABLE,
