@@ -287,3 +287,6 @@ if __name__ == "__main__":
     except CousinsError as error:
         say(f"error: {error}")
         raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        say("interrupted: the same command goes on")
+        raise SystemExit(130) from None
