@@ -100,6 +100,12 @@ def test_a_training_leaves_a_policy_with_a_card_and_logs(once):
     assert sum(done.spent.values()) < done.seconds
 
 
+def test_a_training_on_the_twin_says_so(pack, tmp_path):
+    trained(pack, tmp_path / "run", cousins="twin", steps=128)
+    told = read_card(tmp_path / "run" / "policy.json").trained_on
+    assert (told.numbers, told.count, told.distance) == (((-1, -1),), 1, (0.0, 0.0))
+
+
 def test_the_policy_runs_in_the_pack_that_it_was_trained_in(once, pack):
     env = make_vec(pack, SHORT, 3, seed=0)
     env.reset()

@@ -18,11 +18,11 @@ STYLE = """
 .chart .axis{stroke:var(--soft);stroke-width:1}
 .chart .zero{stroke:var(--soft);stroke-width:1;stroke-dasharray:3 3}
 .chart circle{stroke:none}
-.chart .a{--c:var(--mark)}.chart .b{--c:var(--bad)}
-.chart .a *,.chart .b *{vector-effect:non-scaling-stroke}
+.chart .a{--c:var(--mark)}.chart .b{--c:var(--bad)}.chart .c{--c:var(--soft)}
+.chart .a *,.chart .b *,.chart .c *{vector-effect:non-scaling-stroke}
 .chart .band{fill:var(--c);opacity:.14;stroke:none}
 .chart .line{fill:none;stroke:var(--c);stroke-width:2}
-.chart .b .line{stroke-dasharray:7 4}
+.chart .b .line{stroke-dasharray:7 4}.chart .c .line{stroke-dasharray:2 4}
 .chart .whisker{stroke:var(--c);stroke-width:1.5}
 .chart .dot{fill:var(--c)}
 .chart .name{fill:var(--ink);font-weight:600;font-size:13px}
@@ -39,7 +39,7 @@ summary{cursor:pointer;color:var(--soft)}
 @media (max-width:760px){.effect{grid-template-columns:1fr;gap:0;justify-items:end}
 .chart.large{min-width:34rem}.panels{grid-template-columns:repeat(auto-fill,minmax(10rem,1fr))}}
 """
-KINDS = ("a", "b")  # classes of the first and the second policy
+KINDS = ("a", "b", "c")  # classes of the first, the second and a third policy
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Box:
 
 
 def curves(each: Sequence[tuple[str, Curve]], label: str) -> str:
-    """Success against a distance, of one policy or two. each: names and curves."""
+    """Success against a distance, of one policy to three. each: names and curves."""
     told = [c for _, c in each if c.bins]
     if not told:
         return ""
@@ -151,7 +151,9 @@ def _dot(box: Box, x: float, share: float, kind: str) -> str:
     at, up = box.x(x), box.y(share)
     if kind == "a":
         return f'<circle class="dot" cx="{at:.1f}" cy="{up:.1f}" r="4.5"/>'
-    return f'<rect class="dot" x="{at - 4:.1f}" y="{up - 4:.1f}" width="8" height="8"/>'
+    if kind == "b":
+        return f'<rect class="dot" x="{at - 4:.1f}" y="{up - 4:.1f}" width="8" height="8"/>'
+    return f'<path class="dot" d="M{at - 5:.1f} {up + 4:.1f}h10l-5 -9Z"/>'
 
 
 def _path(box: Box, points: Sequence[tuple[float, float]]) -> str:

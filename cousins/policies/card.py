@@ -20,6 +20,7 @@ WIDEST = 10_000  # numbers of an observation or an action
 Names = Annotated[tuple[Text, ...], Field(max_length=WIDEST)]
 Numbers = Annotated[tuple[float, ...], Field(max_length=WIDEST)]
 Count = Annotated[int, Field(ge=0)]
+Number = Annotated[int, Field(ge=-1)]  # of a cousin; -1 is the twin
 
 
 class _Model(BaseModel):
@@ -44,12 +45,13 @@ class Normalisation(_Model):
 
 class TrainedOn(_Model):
     """The cousins that it was trained on. pack: the pack's name. count: how many; distance: the
-    least and the largest from the twin; numbers: their pack numbers, as spans with both ends in."""
+    least and the largest from the twin; numbers: their pack numbers, as spans with both ends in,
+    -1 the twin's."""
 
     pack: Text
     count: Count
     distance: tuple[float, float] | None = None
-    numbers: Annotated[tuple[tuple[Count, Count], ...], Field(max_length=100_000)] = ()
+    numbers: Annotated[tuple[tuple[Number, Number], ...], Field(max_length=100_000)] = ()
 
 
 class Card(_Model):
