@@ -54,7 +54,7 @@ OTHERS = [name for name, layout in LAYOUTS.items() if not layout.alone]
 
 
 # Every reader and writer has fast tests of its own; of whole scans some are enough each time.
-RARE = ("nerfcapture", "nerfstudio", "record3d-exr", "tum")
+RARE = ("7scenes", "arkitscenes", "nerfcapture", "nerfstudio", "record3d-exr", "tum")
 HELD = [pytest.param(n, marks=[pytest.mark.slow] if n in RARE else [])
         for n in OTHERS if n not in ("stray", "photos", "video")]  # fmt: skip
 
