@@ -74,9 +74,11 @@ def main() -> None:
         app()
     except CousinsError as error:
         _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _interrupted()
     except SystemExit as stop:
         if stop.code == 130:
-            _fail("interrupted; run the same command again to go on from here", 130)
+            _interrupted()
         raise
     except ImportError as error:
         from cousins.native import explain
@@ -97,6 +99,10 @@ def main() -> None:
 
         name = os.environ.get("MUJOCO_GL", "").strip().lower()
         _fail(f"MuJoCo does not import with MUJOCO_GL={name}: {remedy(name)}", 1)
+
+
+def _interrupted() -> None:
+    _fail("interrupted; run the same command again to go on from here", 130)
 
 
 def _fail(message: str, code: int) -> None:

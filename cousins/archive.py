@@ -267,6 +267,19 @@ def replace(path: Path, members: Mapping[str, bytes | Path]) -> None:
                 leftover.unlink()
 
 
+def read_file(path: Path, limit: int, error: type[CousinsError], beyond: str) -> bytes:
+    """One file's bytes. Raises `error`, in one line, where it cannot be read, and where it is above
+    `limit` bytes, with `beyond`: what to make of that."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(limit + 1)
+    except OSError as reason:
+        raise error(f"{path}: cannot be read ({reason.strerror}): check the path") from None
+    if len(data) > limit:
+        raise error(f"{path}: above {limit:,} bytes: {beyond}")
+    return data
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Write one file; it is there whole, or as it was. Raises PackError where the disk refuses."""
     path = Path(path)

@@ -16,7 +16,7 @@ import mujoco
 import numpy as np
 
 from cousins.archive import Tree
-from cousins.errors import PackError
+from cousins.errors import CousinsError, PackError
 
 MAX_XML = 64 << 20
 MAX_ASSET = 512 << 20
@@ -79,27 +79,33 @@ def _under_assets(where: str, base: str, folder: str, file: str) -> str:
 def parse_mjcf(tree: Tree, name: str) -> tuple[str, ET.Element]:
     """The XML's text and root. Raises PackError for what is no MJCF, or MJCF that is refused."""
     where = f"{tree.path}: {name}"
-    data = tree.read(name, MAX_XML)
-    try:
-        text = data.decode("utf-8")
-        if "<!DOCTYPE" in text or "<!ENTITY" in text:
-            raise PackError(f"{where}: declares XML entities: do not trust this file")
-        root = ET.fromstring(text)
-    except (ET.ParseError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise PackError(f"{where}: not well-formed XML ({error}): copy the pack anew") from None
-    if root.tag != "mujoco":
-        raise PackError(f"{where}: its root is <{root.tag}>, not <mujoco>")
-    for element in root.iter():
-        if element.tag in REFUSED:
-            raise PackError(
-                f"{where}: holds <{element.tag}>, which a pack must not: do not trust this file"
-            )
+    text, root = plain_mjcf(where, tree.read(name, MAX_XML), PackError, "copy the pack anew")
     for size in root.iter("size"):
         for key, value in size.attrib.items():
             if _bytes(value) > (MAX_ARENA if key in ("memory", "nstack") else 1_000_000):
                 raise PackError(
                     f"{where}: {key}={value!r} asks for too much memory: do not trust it"
                 )
+    return text, root
+
+
+def plain_mjcf(
+    where: str, data: bytes, error: type[CousinsError], again: str
+) -> tuple[str, ET.Element]:
+    """The text and root of MJCF that is in one file and expands nothing. Raises `error`, naming
+    `where`, for anything else. again: what to do then."""
+    try:
+        text = data.decode("utf-8")
+        if "<!DOCTYPE" in text or "<!ENTITY" in text:
+            raise error(f"{where}: declares XML entities: do not trust this file")
+        root = ET.fromstring(text)
+    except (ET.ParseError, RecursionError, ValueError) as reason:
+        raise error(f"{where}: not well-formed XML ({reason}): {again}") from None
+    if root.tag != "mujoco":
+        raise error(f"{where}: its root is <{root.tag}>, not <mujoco>: {again}")
+    for element in root.iter():
+        if element.tag in REFUSED:
+            raise error(f"{where}: holds <{element.tag}>, which is refused: {again}")
     return text, root
 
 

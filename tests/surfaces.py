@@ -101,9 +101,18 @@ def filmed(meshes, poses, camera=CAMERA, colours=None):
 
 def off(mesh, points):
     """(n,) distances of points from a mesh's surface."""
+    return _cast(mesh).compute_distance(np.asarray(points, np.float32)).numpy()
+
+
+def within(mesh, points):
+    """(n,) whether points are inside of a closed mesh."""
+    return _cast(mesh).compute_occupancy(np.asarray(points, np.float32), nsamples=3).numpy() > 0.5
+
+
+def _cast(mesh):
     scene = o3d.t.geometry.RaycastingScene()
     scene.add_triangles(np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.uint32))
-    return scene.compute_distance(np.asarray(points, np.float32)).numpy()
+    return scene
 
 
 def chamfer(a, b, n=4000):

@@ -138,11 +138,14 @@ def test_a_gl_that_is_not_there_is_one_line():
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 def test_ctrl_c_exits_130_with_one_line():
     process = subprocess.Popen(
-        [*COUSINS, "doctor"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", "from cousins.cli.main import main; print(flush=True); main()",
+         "doctor"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         # A shell's background jobs, and what they start, ignore it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    time.sleep(1.0)
+    assert process.stdout is not None
+    process.stdout.readline()  # all is imported
+    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from engine_laws import bears, drives, moving, restores_to_the_bit
 
 import examples
 from cousins.bank import Family
@@ -23,12 +24,6 @@ def family() -> Family:
     few = Settings(shapes=3, swaps=0.0, distractors=0)
     drawn_from = sources(examples.table_scene(), 2, few, Household()).each[0]
     return joined(drawn_from, [chunk(drawn_from, range(6))])
-
-
-def moving(running, qvel):
-    """Give all worlds that velocity."""
-    state = running.state()
-    running.restore(replace(state, qvel=np.broadcast_to(qvel, state.qvel.shape)))
 
 
 def test_cousins_start_where_they_are_stored_and_stand_still():
@@ -86,54 +81,16 @@ def test_a_world_that_takes_another_cousin_is_as_if_it_had_run_that_one_from_the
 
 def test_a_state_that_is_restored_goes_on_to_the_bit():
     running = Cpu()(family())
-    moving(running, np.random.default_rng(1).normal(0, 0.4, running.qvel.shape))
-    running.step(40)
-    kept = running.state()
-    running.step(60)
-    there = running.qpos.copy()
-    running.restore(kept)
-    running.step(60)
-    np.testing.assert_array_equal(running.qpos, there)
-    assert running.state().time == pytest.approx(100 * running.model.opt.timestep)
+    restores_to_the_bit(running, np.random.default_rng(1).normal(0, 0.4, running.qvel.shape))
 
 
 def test_contacts_bear_what_stands_on_them():
-    running = Cpu()(family())
-    running.step(250)
-    found = running.contacts([1, 4])
-    assert set(found.world) == {1, 4}
-    assert np.linalg.norm(found.normal, axis=1) == pytest.approx(1)
-    body = running.model.geom_bodyid[found.geom]
-    mass = family().fields()["body_mass"]
-    for world in (1, 4):
-        for name in ("box_1", "can_1", "ball_1", "ell_1"):
-            b = running.model.body(name).id
-            mine = found.world == world
-            on = found.force[mine & (body[:, 1] == b)].sum(0)
-            on = on - found.force[mine & (body[:, 0] == b)].sum(0)
-            weight = 9.81 * mass[world, b]
-            np.testing.assert_allclose(on, [0, 0, weight], atol=0.03 * weight)
+    names = ("box_1", "can_1", "ball_1", "ell_1")
+    bears(Cpu()(family()), [1, 4], family().fields()["body_mass"], names)
 
 
 def test_what_drives_a_world_does_so_until_it_is_changed():
-    running = Cpu()(family())
-    can = running.model.body("can_1").id
-    wrench = np.zeros((6, running.model.nbody, 6))
-    weight = 9.81 * family().fields()["body_mass"][:, can]
-    wrench[[0, 3], can, 2] = 2 * weight[[0, 3]]
-    running.drive(wrench)
-    running.step(100)
-    height = running.model.jnt_qposadr[running.model.body_jntadr[can]] + 2
-    rise = running.qpos[:, height] - family().arrays["qpos"][:, height]
-    # g t² / 2
-    assert rise[[0, 3]] == pytest.approx(9.81 * 0.2**2 / 2, rel=0.05)
-    assert np.abs(rise[[1, 2, 4, 5]]).max() < 1e-3
-    running.drive(np.zeros_like(wrench))
-    speed = running.qvel[0].max()
-    running.step(50)
-    assert running.qvel[0].max() < speed
-    with pytest.raises(ValueError, match="shape"):
-        running.drive(wrench[:2])
+    drives(Cpu()(family()), [0, 3], family().fields()["body_mass"])
 
 
 def test_sensors_are_read_of_every_world():

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("mujoco.mjx", reason='engine mjx needs the extra: pip install "cousins[mjx]"')
 
 import packs
+from engine_laws import bears, drives, moving, restores_to_the_bit
 from mjx_family import boxes, meshes
 
 from cousins.engines import engine, overlap
@@ -30,11 +31,6 @@ def running(compiled) -> MjxRunning:
     """At the start, whatever a test before did."""
     compiled.reset(rows=ROWS, ids=range(3))
     return compiled
-
-
-def moving(running, qvel):
-    state = running.state()
-    running.restore(replace(state, qvel=np.broadcast_to(qvel, state.qvel.shape)))
 
 
 def places(running, qpos):
@@ -100,46 +96,17 @@ def test_a_world_that_takes_another_cousin_is_as_if_it_had_run_that_one_from_the
 
 
 def test_a_state_that_is_restored_goes_on_to_the_bit(running):
-    moving(running, np.random.default_rng(1).normal(0, 0.4, running.qvel.shape))
-    running.step(40)
-    kept = running.state()
-    running.step(60)
-    there = running.qpos
-    running.restore(kept)
-    running.step(60)
-    np.testing.assert_array_equal(running.qpos, there)
-    assert running.state().time == pytest.approx(100 * running.model.opt.timestep, rel=1e-4)
+    push = np.random.default_rng(1).normal(0, 0.4, running.qvel.shape)
+    restores_to_the_bit(running, push, rel=1e-4)
 
 
 def test_contacts_bear_what_stands_on_them(running):
-    running.step(250)
-    found = running.contacts([0, 2])
-    assert set(found.world) == {0, 2}
-    assert (np.diff(found.world) >= 0).all()
-    assert np.linalg.norm(found.normal, axis=1) == pytest.approx(1, abs=1e-5)
-    body, mass = running.model.geom_bodyid[found.geom], boxes().arrays["body_mass"]
-    for world in (0, 2):
-        for name in ("can_1", "ball_1", "ell_1"):
-            b, mine = running.model.body(name).id, found.world == world
-            on = found.force[mine & (body[:, 1] == b)].sum(0)
-            on = on - found.force[mine & (body[:, 0] == b)].sum(0)
-            weight = 9.81 * mass[world, b]
-            np.testing.assert_allclose(on, [0, 0, weight], atol=0.05 * weight)
+    names = ("can_1", "ball_1", "ell_1")
+    bears(running, [0, 2], boxes().arrays["body_mass"], names, share=0.05)
 
 
 def test_what_drives_a_world_does_so_until_it_is_changed(running):
-    can = running.model.body("can_1").id
-    height = running.model.joint("can_1").qposadr[0] + 2
-    wrench = np.zeros((3, running.model.nbody, 6))
-    wrench[1, can, 2] = 2 * 9.81 * boxes().arrays["body_mass"][1, can]
-    start = running.qpos[:, height]
-    running.drive(wrench)
-    running.step(100)
-    rise = running.qpos[:, height] - start
-    assert rise[1] == pytest.approx(9.81 * 0.2**2 / 2, rel=0.05)  # g t² / 2
-    assert np.abs(rise[[0, 2]]).max() < 1e-3
-    with pytest.raises(ValueError, match="shape"):
-        running.drive(wrench[:2])
+    drives(running, [1], boxes().arrays["body_mass"])
     with pytest.raises(ValueError, match="shape"):
         running.drive(ctrl=np.zeros((3, 1)))
 

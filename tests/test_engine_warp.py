@@ -9,6 +9,7 @@ import mujoco
 import numpy as np
 import packs
 import pytest
+from engine_laws import bears, drives, moving, restores_to_the_bit
 
 import examples
 from cousins.bank import Family
@@ -57,12 +58,6 @@ def stretched(asset, across, height):
     mesh = replace(asset.visual, vertices=asset.visual.vertices * scale)
     parts = tuple(replace(p, vertices=p.vertices * scale) for p in asset.parts)
     return replace(asset, visual=mesh, parts=parts)
-
-
-def moving(running, qvel):
-    """Give all worlds that velocity."""
-    state = running.state()
-    running.restore(replace(state, qvel=np.broadcast_to(qvel, state.qvel.shape)))
 
 
 def stir(seed=0):
@@ -170,15 +165,7 @@ def test_rows_that_are_all_the_same_cousin_run_too(running):
 
 
 def test_a_state_that_is_restored_goes_on_to_the_bit(running):
-    moving(running, stir())
-    running.step(40)
-    kept = running.state()
-    running.step(60)
-    there = running.qpos
-    running.restore(kept)
-    running.step(60)
-    np.testing.assert_array_equal(running.qpos, there)
-    assert running.state().time == pytest.approx(100 * running.model.opt.timestep, rel=1e-5)
+    restores_to_the_bit(running, stir(), rel=1e-5)
 
 
 def test_a_look_at_the_contacts_changes_nothing(running):
@@ -196,38 +183,12 @@ def test_a_look_at_the_contacts_changes_nothing(running):
 
 
 def test_contacts_bear_what_stands_on_them(running):
-    running.step(250)
-    found = running.contacts([1, 4])
-    assert sorted(set(found.world)) == [1, 4]
-    assert (np.diff(found.world) >= 0).all()
-    assert np.linalg.norm(found.normal, axis=1) == pytest.approx(1)
-    body, mass = running.model.geom_bodyid[found.geom], family().fields()["body_mass"]
-    for world in (1, 4):
-        for name in ("box_1", "can_1", "ball_1", "ell_1"):
-            b, mine = running.model.body(name).id, found.world == world
-            on = found.force[mine & (body[:, 1] == b)].sum(0)
-            on = on - found.force[mine & (body[:, 0] == b)].sum(0)
-            weight = 9.81 * mass[world, b]
-            np.testing.assert_allclose(on, [0, 0, weight], atol=0.03 * weight)
+    names = ("box_1", "can_1", "ball_1", "ell_1")
+    bears(running, [1, 4], family().fields()["body_mass"], names)
 
 
 def test_what_drives_a_world_does_so_until_it_is_changed(running):
-    can = running.model.body("can_1").id
-    wrench = np.zeros((N, running.model.nbody, 6))
-    weight = 9.81 * family().fields()["body_mass"][:, can]
-    wrench[[0, 3], can, 2] = 2 * weight[[0, 3]]
-    running.drive(wrench)
-    running.step(100)
-    height = running.model.jnt_qposadr[running.model.body_jntadr[can]] + 2
-    rise = running.qpos[:, height] - family().arrays["qpos"][:, height]
-    assert rise[[0, 3]] == pytest.approx(9.81 * 0.2**2 / 2, rel=0.05)  # g t² / 2
-    assert np.abs(rise[[1, 2, 4, 5]]).max() < 1e-3
-    running.drive(np.zeros_like(wrench))
-    speed = running.qvel[0].max()
-    running.step(50)
-    assert running.qvel[0].max() < speed
-    with pytest.raises(ValueError, match="shape"):
-        running.drive(wrench[:2])
+    drives(running, [0, 3], family().fields()["body_mass"])
 
 
 def test_a_world_that_explodes_is_named_and_the_others_go_on_to_the_bit(running, capfd):

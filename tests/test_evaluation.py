@@ -90,8 +90,8 @@ def test_the_worst_cousins_are_tried_anew(pack):
 
 
 def test_it_stops_once_enough_is_known(pack):
-    narrow = evaluate(pack, Still(), task=SHORT, episodes=2000, worlds=50, hardest=0, settings={"threads": 1},
-                      until=Until(width=0.25))  # fmt: skip
+    narrow = evaluate(pack, Still(), task=SHORT, episodes=2000, worlds=50, hardest=0,
+                      settings={"threads": 1}, until=Until(width=0.25))  # fmt: skip
     assert narrow.sequential
     assert "known to within" in narrow.stopped
     assert narrow.first.rate.high - narrow.first.rate.low <= 0.25

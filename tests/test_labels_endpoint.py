@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from servers import GOOD, Server, answer, said
 
+from cousins import web
 from cousins.errors import LabelError, UsageError
-from cousins.labels import endpoint
 from cousins.labels.endpoint import Endpoint
 from cousins.labels.label import Thing
 
@@ -172,7 +172,7 @@ def test_a_flood_is_cut(server):
     server.answers = [flood]
     with pytest.raises(LabelError, match="above 8,388,608 bytes"):
         server.labeler()(THING)
-    server.answers = [answer(b"[" + b"1," * endpoint.MAX_ANSWER + b"1]", 400)]
+    server.answers = [answer(b"[" + b"1," * web.MAX_ANSWER + b"1]", 400)]
     with pytest.raises(LabelError) as caught:
         server.labeler()(THING)
     assert len(str(caught.value)) < 400

@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 import trimesh
+from surfaces import chamfer
 
 from cousins.mesh import matrix_from_quaternion
 from cousins.pack import load_scene, read
@@ -34,12 +35,12 @@ def scanned(tmp_path_factory):
     def make(name):
         capture = film(model, folder / name, replace(FRAMES, layout=name))
         scan(capture, folder / f"{name}.pack", settings=SCAN)
-        return surfaces(folder / f"{name}.pack")
+        return meshes_of(folder / f"{name}.pack")
 
     return make
 
 
-def surfaces(path):
+def meshes_of(path):
     """Each object's mesh in the pack's world."""
     meshes = []
     for asset in load_scene(read(path)).assets:
@@ -49,20 +50,11 @@ def surfaces(path):
     return meshes
 
 
-def apart(a, b):
-    """Mean distance between two surfaces, both ways, m."""
-    ways = []
-    for one, other in ((a, b), (b, a)):
-        points = trimesh.sample.sample_surface(one, 1500, seed=0)[0]
-        ways.append(np.abs(trimesh.proximity.closest_point(other, points)[1]).mean())
-    return float(np.mean(ways))
-
-
 OTHERS = [name for name, layout in LAYOUTS.items() if not layout.alone]
 
 
 # Every reader and writer has fast tests of its own; of whole scans some are enough each time.
-RARE = ("nerfcapture", "nerfstudio", "record3d-exr", "tum")
+RARE = ("7scenes", "arkitscenes", "nerfcapture", "nerfstudio", "record3d-exr", "tum")
 HELD = [pytest.param(n, marks=[pytest.mark.slow] if n in RARE else [])
         for n in OTHERS if n not in ("stray", "photos", "video")]  # fmt: skip
 
@@ -73,4 +65,4 @@ def test_the_same_film_gives_the_same_scan_in_every_layout(scanned, name):
     assert len(got) == len(want)
     for mesh in want:
         nearest = min(got, key=lambda other: np.linalg.norm(other.centroid - mesh.centroid))
-        assert apart(mesh, nearest) < 1e-3
+        assert chamfer(mesh, nearest, 1500) < 1e-3

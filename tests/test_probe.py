@@ -357,7 +357,6 @@ def test_the_verb_learns_from_what_was_seen_and_leaves_the_pack_alone(kitchen):
 
 
 def test_what_was_seen_is_written_into_the_pack(kitchen, tmp_path):
-    pytest.importorskip("cousins.restate", reason="follows")
     path = tmp_path / "kitchen"
     shutil.copytree(kitchen, path)
     shown = run(path, "--object", "low", "--observed", "tilt_slide=27deg", "--samples", 64,

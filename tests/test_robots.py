@@ -176,7 +176,7 @@ CASES = [
     ({}, {"<worldbody>": PLUGIN}, "holds <extension>"),
     ({}, {'<mujoco model="seven">': ENTITY}, "declares XML entities"),
     ({}, {"<worldbody>": '<worldbody><geom type="plane" size="1 1 1"/>'}, "belong to no body"),
-    ({}, {"</worldbody>": "</worldbody"}, "no well-formed XML"),
+    ({}, {"</worldbody>": "</worldbody"}, "not well-formed XML"),
     ({}, {WEDGE: WEDGE.replace("wedge", "gone")}, "MuJoCo refuses it: .*gone"),
 ]
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cousins.archive import read_file
 from cousins.errors import ResultsError
 
 MAX_BYTES = 1 << 24
@@ -45,13 +46,7 @@ def read_rates(path: Path) -> Table:
     """The rates of a file. Raises ResultsError, in one line with the file and the row, for what
     is no such table."""
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ResultsError(f"{path}: cannot be read ({error.strerror}): check the path") from None
-    if len(data) > MAX_BYTES:
-        raise ResultsError(f"{path}: above {MAX_BYTES:,} bytes: give one row a policy and task")
+    data = read_file(path, MAX_BYTES, ResultsError, "give one row a policy and task")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -29,7 +29,7 @@ from cousins.policies import FILE as MODEL
 from cousins.policies import card as cards
 from cousins.policies.card import Card
 from cousins.policies.extra import need
-from cousins.policies.onnx import MAX_BYTES
+from cousins.policies.onnx import graph
 from cousins.progress import Progress, silent
 from cousins.tasks import Task
 from cousins.tasks import task as named_task
@@ -81,7 +81,7 @@ def deploy(
     run, out = Path(run), Path(out)
     card = cards.read_card(run / cards.FILE)
     need("onnxruntime")
-    model = _model(run / MODEL)
+    model = graph(run / MODEL)
     if episodes < 1 or seed < 0:
         raise UsageError("ask for at least 1 episode, with a seed of 0 or more")
     _limited(card, limits or {})
@@ -137,17 +137,6 @@ def deploy(
         check=says,
         notes=tuple(notes),
     )
-
-
-def _model(path: Path) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise PolicyError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(data) > MAX_BYTES:
-        raise PolicyError(f"{path}: above {MAX_BYTES:,} bytes: this is no policy")
-    return data
 
 
 def _limited(card: Card, limits: Mapping[str, tuple[float, float]]) -> None:

@@ -141,7 +141,7 @@ class Policy:
     def __init__(self, folder: Path, told: Contract) -> None:
         """Raises RunnerError for a file that is not the one that was exported, or does not run."""
         try:
-            import onnxruntime
+            import onnxruntime  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise RunnerError(f"{error}: pip install numpy onnxruntime") from None
         path = Path(folder) / told.model

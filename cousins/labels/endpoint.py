@@ -15,7 +15,6 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from http.client import HTTPException
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -26,10 +25,9 @@ from pydantic import BaseModel, Field, ValidationError
 from cousins.errors import LabelError, UsageError
 from cousins.labels.categories import categories
 from cousins.labels.label import LONGEST, Label, Thing, wrong
+from cousins.web import PASSING, LongAnswerError, NoAnswerError, fetch, plain, said
 
-MAX_ANSWER = 8 << 20  # bytes; a list of all models of a large provider is a tenth of it
 LONGEST_WAIT = 30.0  # s that a server may ask for before the next try
-PASSING = {408, 429, 500, 502, 503, 504}  # what may be gone at the next try
 MAX_TOKENS = 2000  # of an answer: it takes about 40, and what a model may think before it
 JPEG = 90  # quality
 ASK = (
@@ -56,13 +54,6 @@ class _Wait(Exception):  # noqa: N818
 
 class _NoSuchPageError(LabelError):
     """The server is there, and does not know this path or this model."""
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: the key and the pictures go where the user said, and nowhere else."""
-
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
 
 
 @dataclass(frozen=True)
@@ -149,40 +140,17 @@ class Endpoint:
             headers["Authorization"] = f"Bearer {key}"
         request = urllib.request.Request(f"{self.url.rstrip('/')}/{path}", body, headers)
         try:
-            with self._opener().open(request, timeout=self.timeout) as response:
-                data = self._bounded(response)
+            data = fetch(request, self.timeout)
         except urllib.error.HTTPError as error:
             raise self._refused(error, key) from None
-        except TimeoutError:
-            raise _Wait(f"no answer in {self.timeout:g} s") from None
-        except (urllib.error.URLError, HTTPException, OSError) as error:
-            reason = getattr(error, "reason", error)
-            if isinstance(reason, TimeoutError):
-                raise _Wait(f"no answer in {self.timeout:g} s") from None
-            raise _Wait(f"no connection ({_plain(reason, key)})") from None
+        except LongAnswerError as error:
+            raise LabelError(f"{self.source}: {error}") from None
+        except NoAnswerError as error:
+            raise _Wait(_plain(error, key)) from None
         try:
             return json.loads(data)
         except (ValueError, RecursionError):
             raise _Wait("an answer that is no JSON") from None
-
-    def _opener(self) -> urllib.request.OpenerDirector:
-        handlers: list[Any] = [_Stay()]
-        if urlsplit(self.url).hostname in ("localhost", "127.0.0.1", "::1"):
-            handlers.append(urllib.request.ProxyHandler({}))  # a proxy would seek it on itself
-        return urllib.request.build_opener(*handlers)
-
-    def _bounded(self, response: Any) -> bytes:
-        """The body, within its bytes and seconds: a socket's own time-out starts anew with each
-        byte that comes."""
-        end = time.monotonic() + self.timeout
-        data = b""
-        while chunk := response.read1(1 << 16):
-            data += chunk
-            if len(data) > MAX_ANSWER:
-                raise LabelError(f"{self.source}: an answer above {MAX_ANSWER:,} bytes")
-            if time.monotonic() > end:
-                raise TimeoutError
-        return data
 
     def _refused(self, error: urllib.error.HTTPError, key: str) -> Exception:
         code = error.code
@@ -197,12 +165,9 @@ class Endpoint:
             return LabelError(
                 f"{self.source}: HTTP {code}: put the server's key into {self.key_env}"
             )
-        try:
-            said = _plain(error.read(2000).decode("utf-8", "replace"), key)
-        except (OSError, HTTPException):
-            said = ""
+        words = _plain(said(error), key)
         kind = _NoSuchPageError if code in (404, 405) else LabelError
-        return kind(f"{self.source}: HTTP {code}{': ' if said else ''}{said}")
+        return kind(f"{self.source}: HTTP {code}{': ' if words else ''}{words}")
 
 
 def _question(model: str, thing: Thing) -> dict[str, Any]:
@@ -276,5 +241,4 @@ def _usage(answer: Any) -> dict[str, float]:
 def _plain(text: Any, key: str) -> str:
     """A server's words for a message: one short line, without the key or control characters."""
     line = " ".join(str(text).split())
-    line = line.replace(key, "***") if key else line
-    return "".join(c for c in line if c.isprintable())[:200]
+    return plain(line.replace(key, "***") if key else line)

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from cousins.archive import read_file
 from cousins.errors import UsageError
 from cousins.labels.label import Label, wrong
 
@@ -21,14 +22,9 @@ def read(path: Path) -> dict[str, Label]:
     Raises UsageError, in one line, for a file that cannot be read or holds anything else.
     """
     path = Path(path)
+    data = read_file(path, MAX_BYTES, UsageError, "this is no list of labels")
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise UsageError(f"{path}: above {MAX_BYTES:,} bytes: this is no list of labels")
         text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}): check the path") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: is no text in UTF-8: save it as such") from None
     entries = _parsed(path, text)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cousins.archive import write_file
+from cousins.archive import read_file, write_file
 from cousins.errors import PolicyError
 from cousins.schema import Text
 
@@ -80,13 +80,7 @@ class Card(_Model):
 def read_card(path: Path) -> Card:
     """The card at `path`. Raises PolicyError, in one line, for one that is not there, too large,
     damaged or of a later version."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise PolicyError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(data) > MAX_BYTES:
-        raise PolicyError(f"{path}: above {MAX_BYTES:,} bytes: this is no policy's card")
+    data = read_file(path, MAX_BYTES, PolicyError, "this is no policy's card")
     try:
         told = json.loads(data)
     except (ValueError, RecursionError):

@@ -11,7 +11,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from http.client import HTTPException
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
@@ -23,20 +22,7 @@ from cousins.errors import PolicyError, UsageError
 from cousins.policies import Policy, width
 from cousins.policies.wire import FORMS, AnswerError, Form, answer, question
 from cousins.types import Array
-
-MAX_ANSWER = 8 << 20  # bytes
-PASSING = {408, 429, 500, 502, 503, 504}  # what may be gone at the next try
-
-
-class _PassingError(Exception):
-    """A failure that may be gone at the next try."""
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: pictures go where the user said, and nowhere else."""
-
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
+from cousins.web import PASSING, LongAnswerError, NoAnswerError, fetch, plain, said
 
 
 class Http:
@@ -59,10 +45,6 @@ class Http:
         self.extra = dict(extra or {})
         self.timeout, self.attempts, self.pause = timeout, attempts, pause
         self._left: dict[int, Array] = {}  # by world, the actions (T, K) still to be carried out
-        handlers: list[Any] = [_Stay()]
-        if urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1"):
-            handlers.append(urllib.request.ProxyHandler({}))  # a proxy would seek it on itself
-        self._opener = urllib.request.build_opener(*handlers)
 
     def begin(self, episodes: Episodes, ids: Ids) -> None:
         """Forget what was left to do in worlds (k,). Raises UsageError where it is to be sent what
@@ -98,40 +80,27 @@ class Http:
                 return answer(self._post(body), many)
             except AnswerError as error:
                 raise PolicyError(f"{self.url}: its answer {error}") from None
-            except _PassingError as error:
-                reason = str(error)
-        raise PolicyError(f"{self.url}: {reason} ({self.attempts} times)")
+            except NoAnswerError as error:
+                reason = plain(str(error))
+        raise PolicyError(f"{self.url}: {reason} ({self.attempts} times): start the server")
 
     def _post(self, body: bytes) -> bytes:
         headers = {"Content-Type": "application/json", "User-Agent": "cousins"}
         asked = urllib.request.Request(self.url, body, headers)
         try:
-            with self._opener.open(asked, timeout=self.timeout) as response:
-                return self._bounded(response)
+            return fetch(asked, self.timeout)
         except urllib.error.HTTPError as error:
             if error.code in PASSING:
-                raise _PassingError(f"HTTP {error.code}") from None
+                raise NoAnswerError(f"HTTP {error.code}") from None
             moved = 300 <= error.code < 400
-            what = "a redirect: give the address it leads to" if moved else _said(error)
+            what = (
+                "a redirect: give the address it leads to"
+                if moved
+                else plain(said(error)) or "and says no more"
+            )
             raise PolicyError(f"{self.url}: HTTP {error.code}, {what}") from None
-        except (urllib.error.URLError, HTTPException, OSError) as error:
-            reason = getattr(error, "reason", error)
-            if isinstance(reason, TimeoutError):
-                raise _PassingError(f"no answer in {self.timeout:g} s") from None
-            text = " ".join(str(reason).split())[:150]
-            raise _PassingError(f"no connection ({text}): start the server") from None
-
-    def _bounded(self, response: Any) -> bytes:
-        """The body, within its bytes and seconds: a socket's own time-out starts anew with each
-        byte that comes."""
-        end, data = time.monotonic() + self.timeout, b""
-        while chunk := response.read1(1 << 16):
-            data += chunk
-            if len(data) > MAX_ANSWER:
-                raise PolicyError(f"{self.url}: an answer above {MAX_ANSWER:,} bytes")
-            if time.monotonic() > end:
-                raise TimeoutError
-        return data
+        except LongAnswerError as error:
+            raise PolicyError(f"{self.url}: {error}") from None
 
 
 def server(text: str) -> Policy:
@@ -162,11 +131,3 @@ def server(text: str) -> Policy:
     if form.startswith("openvla") and "rgb" not in observe:
         raise UsageError(f"{text:.200}: OpenVLA acts by what it sees: observe rgb")
     return Http(url, form or "cousins", observe, extra)  # type: ignore[arg-type]
-
-
-def _said(error: urllib.error.HTTPError) -> str:
-    try:
-        line = " ".join(error.read(2000).decode("utf-8", "replace").split())
-    except (OSError, HTTPException):
-        line = ""
-    return "".join(c for c in line if c.isprintable())[:200] or "and says no more"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cousins.archive import read_file
 from cousins.env.episodes import Episodes
 from cousins.env.worlds import Ids
 from cousins.errors import PolicyError, UsageError
@@ -98,15 +99,14 @@ def _fits(path: Path, card: Card, told: tuple[str, ...], episodes: Episodes, wha
         )
 
 
+def graph(path: Path) -> bytes:
+    """A graph's bytes. Raises PolicyError for a file that cannot be read or is too large."""
+    return read_file(path, MAX_BYTES, PolicyError, "this is no policy")
+
+
 def _session(path: Path) -> Any:
     onnxruntime = need("onnxruntime")
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise PolicyError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(data) > MAX_BYTES:
-        raise PolicyError(f"{path}: above {MAX_BYTES:,} bytes: this is no policy")
+    data = graph(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = THREADS
     options.log_severity_level = 4  # it raises as well

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cousins.archive import read_file
 from cousins.errors import UsageError
 from cousins.schema import Name, Positive, Text, Vector3, Vector4
 
@@ -132,12 +133,9 @@ def description(path: Path) -> Description:
     YAML, or that describes no robot: with the field and what is wrong with it."""
     import yaml
 
+    data = read_file(path, MAX_YAML, UsageError, "this describes no robot")
     try:
-        if path.stat().st_size > MAX_YAML:
-            raise UsageError(f"{path}: above {MAX_YAML:,} bytes: this describes no robot")
-        held = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}): check the path") from None
+        held = yaml.safe_load(data.decode("utf-8"))
     except (UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
         reason = getattr(error, "problem", None) or type(error).__name__
         raise UsageError(f"{path}: no YAML ({reason}): see docs/robots.md") from None

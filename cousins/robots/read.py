@@ -9,8 +9,9 @@ import os
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree as ET
 
+from cousins.archive import read_file
 from cousins.errors import UsageError
-from cousins.pack_mjcf import REFUSED
+from cousins.pack_mjcf import plain_mjcf
 from cousins.robots.describe import Description, Pose, Tool
 
 MAX_XML = 16 << 20
@@ -30,7 +31,9 @@ def read(path: Path, told: Description) -> tuple[str, dict[str, bytes], Descript
     are left out; what the description says of the root's place, of gravity and of the pads'
     friction is written into it. Raises UsageError.
     """
-    root = _parsed(path)
+    data = read_file(path, MAX_XML, UsageError, "this is no robot's MJCF")
+    again = "give a robot's MJCF in one plain file, as MuJoCo's MjSpec.to_xml writes it"
+    _, root = plain_mjcf(str(path), data, UsageError, again)
     for part in [part for part in root if part.tag in LEFT_OUT]:
         root.remove(part)
     for parent in root.iter():
@@ -62,32 +65,6 @@ def read(path: Path, told: Description) -> tuple[str, dict[str, bytes], Descript
         _place(site, told.tool)
         told = told.model_copy(update={"tool": name})
     return ET.tostring(root, encoding="unicode") + "\n", files, told
-
-
-def _parsed(path: Path) -> ET.Element:
-    try:
-        if path.stat().st_size > MAX_XML:
-            raise UsageError(f"{path}: above {MAX_XML:,} bytes: this is no robot's MJCF")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}): check the path") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: is no text in UTF-8: give a robot's MJCF") from None
-    try:
-        if "<!DOCTYPE" in text or "<!ENTITY" in text:
-            raise UsageError(f"{path}: declares XML entities: do not trust this file")
-        root = ET.fromstring(text)
-    except (ET.ParseError, RecursionError, ValueError) as error:
-        raise UsageError(f"{path}: no well-formed XML ({error}): give a robot's MJCF") from None
-    if root.tag != "mujoco":
-        raise UsageError(f"{path}: its root is <{root.tag}>, not <mujoco>: give a robot's MJCF")
-    for element in root.iter():
-        if element.tag in REFUSED:
-            raise UsageError(
-                f"{path}: holds <{element.tag}>, which is refused: save it in one plain file, as "
-                "MuJoCo's MjSpec.to_xml does"
-            )
-    return root
 
 
 def _files(path: Path, root: ET.Element, robot: str) -> dict[str, bytes]:

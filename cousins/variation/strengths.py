@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from cousins.archive import read_file
 from cousins.errors import UsageError
 from cousins.variation.axes import Settings
 
@@ -72,12 +73,11 @@ def settings_of(axes: str | None, base: Settings | None = None) -> Settings:
 def _yaml(path: Path) -> dict[str, object]:
     import yaml
 
+    data = read_file(path, MAX_YAML, UsageError, "this is no file of axes")
     try:
-        if path.stat().st_size > MAX_YAML:
-            raise UsageError(f"{path}: above {MAX_YAML:,} bytes: not a file of axes")
-        held = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error})") from None
+        held = yaml.safe_load(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: no text in UTF-8: save it as such") from None
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise UsageError(f"{path}: not YAML: {reason}") from None
