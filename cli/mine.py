@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cousins.mining import Mining
     from cousins.schema import Share
 
+TRAITS = 6  # of objects that are told, at most
+
 
 def mine(
     pack: Annotated[Path, typer.Argument(help="A scene pack, with cousins or without.")],
@@ -30,8 +32,8 @@ def mine(
         typer.Option(help="What is to be done; else what the policy was trained for, or push."),
     ] = None,
     n: Annotated[int, typer.Option("-n", "--rollouts", help="Of the policy, in all.")] = 2000,
-    cousins: Annotated[
-        int, typer.Option("-k", "--cousins", help="How many are wanted, at most.")
+    wanted: Annotated[
+        int, typer.Option("-k", "--wanted", help="How many cousins, at most.")
     ] = 32,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A new pack; PACK.mined by default.")
@@ -82,10 +84,10 @@ def mine(
     with progress(as_json) as report:
         found = Household() if library is None else index(library, progress=report)
         opened = read(pack)
-        wanted = None if axes is None else settings_of(axes, drawn_as(opened, found))
+        vary = None if axes is None else settings_of(axes, drawn_as(opened, found))
         done = search(
-            opened, policy, out=output, task=task, rollouts=n, cousins=cousins, seed=seed,
-            settings=wanted, library=found, engine=engine, robot=robot, control=control,
+            opened, policy, out=output, task=task, rollouts=n, cousins=wanted, seed=seed,
+            settings=vary, library=found, engine=engine, robot=robot, control=control,
             size=pixels("--size", size), noise=noise, asked=asked, threads=threads, force=force,
             progress=report,
         )  # fmt: skip
@@ -100,6 +102,8 @@ def _plain(done: Mining) -> dict[str, Any]:
 
 
 def _text(done: Mining) -> str:
+    from cousins.mining.traits import AXIS
+
     mined = done.mined
     lines = [
         f"{mined.task}: {mined.instruction}",
@@ -114,7 +118,9 @@ def _text(done: Mining) -> str:
     ]  # fmt: skip
     lines += ["", *table(["cousins", "episodes", mined.policy, "the expert"], rows)]
     lines += ["", "What mined cousins have more of, and less"]
-    told = [*done.axes, *(one for one in done.objects[:5] if 0 not in one.interval)]
+    axes = [one for one in done.differences if one.name.startswith(AXIS)]
+    others = [one for one in done.differences if not one.name.startswith(AXIS)]
+    told = axes + [one for one in others if 0 not in one.interval][:TRAITS]
     head = ["", "mined", "ordinary", "effect"]
     cells = [[f"  {d.name}", f"{d.mined:.3g}", f"{d.ordinary:.3g}",
               f"{d.effect:+.2f} [{d.interval.low:+.2f}, {d.interval.high:+.2f}]"]

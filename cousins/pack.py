@@ -128,8 +128,9 @@ def write_families(
     """Give an existing pack these families in place of those it has, in one step.
 
     Families are taken one at a time, and wait in `scratch`, a folder, so that memory does not grow
-    with their number. record: asked when all are taken, goes into manifest.json, as do licences and `mined`.
-    out: write a new pack there instead, which holds the twin too; the old one stays as it is.
+    with their number. record: asked when all are taken, goes into manifest.json, as do licences and
+    mined, which says for which policy they were mined. out: write a new pack there instead, which
+    holds the twin too; the old one stays as it is.
     Raises PackError where the pack cannot be read, or the output cannot be written.
     """
     pack = read(path)

@@ -21,6 +21,7 @@ from cousins.errors import MiningError, UsageError
 from cousins.experts import Expert
 from cousins.index import index
 from cousins.mining import Search, mine
+from cousins.mining.guess import fit
 from cousins.mining.search import Proposal
 from cousins.mining.space import Points
 from cousins.mining.tell import difference
@@ -66,10 +67,10 @@ def test_it_finds_what_the_policy_fails_on(done):
     assert share[0] > 0.4
     assert share[1] < 0.5 * share[0]
     assert told.expert.successes / told.expert.trials > 0.7
-    way = next(d for d in done.objects if d.name == "way of can_1")
+    way = next(d for d in done.differences if d.name == "can_1: way")
     assert way.mined > way.ordinary
     assert way.effect > 0.5
-    assert {d.name for d in done.axes} >= {"layout", "physics", "distance"}
+    assert {d.name for d in done.differences} >= {"the axis layout", "the axis physics"}
     assert 0.9 * 120 <= told.rollouts <= 120
     assert told.expert_rollouts > 0
 
@@ -91,7 +92,7 @@ def test_the_pack_holds_the_hardest_first_and_all_of_it_passes(done):
 def test_the_same_seed_gives_the_same_pack(done, pack, tmp_path):
     again = mined(pack, tmp_path / "again")
     assert again.mined == done.mined
-    assert (again.axes, again.objects) == (done.axes, done.objects)
+    assert again.differences == done.differences
     one, same = ({str(p.relative_to(d.path)): p.read_bytes() for p in d.path.rglob("*")
                   if p.is_file()} for d in (done, again))  # fmt: skip
     assert one == same
@@ -125,11 +126,26 @@ def test_cousins_that_were_mined_are_not_drawn_anew(done):
     assert (done.path / "manifest.json").read_bytes() == before
 
 
-@given(seed=st.integers(0, 1000), lean=st.floats(-1, 1))
-def test_the_proposal_goes_where_the_elites_are_and_nowhere_else(seed, lean):
+@given(seed=st.integers(0, 1000))
+def test_a_guess_goes_by_what_matters(seed):
+    rng = np.random.default_rng(seed)
+    traits = rng.normal(size=(300, 40))
+    rate = np.where(np.abs(traits[:, 3]) < 0.7, 0.1, 0.9)
+    known = fit(traits, rng.binomial(2, rate) / 2, np.full(300, 2.0))
+    assert known.weight.argmax() == 3
+    assert known.weight.sum() == pytest.approx(1)
+    fresh = rng.normal(size=(300, 40))
+    seen = known(fresh)
+    near, far = np.abs(fresh[:, 3]) < 0.4, np.abs(fresh[:, 3]) > 1.0
+    assert seen[near].mean() < seen[far].mean() - 0.3
+    assert fit(traits, np.ones(300), np.full(300, 2.0))(fresh) == pytest.approx(1)
+
+
+@given(seed=st.integers(0, 1000))
+def test_the_proposal_goes_where_the_elites_are_and_nowhere_else(seed):
     rng, how = np.random.default_rng(seed), Search()
     prior = Proposal.prior(30, 3)
-    points = prior.points(rng, 200, how)
+    points = prior.points(rng, 200, 30)
     assert ((points.uniform > 0) & (points.uniform < 1)).all()
     assert set(points.family) == {0, 1, 2}
     value = points.uniform[:, 0] + 1e-6 * rng.random(200)
@@ -195,7 +211,7 @@ def test_the_command_tells_what_it_found(whole):
     assert found["mined"]["policy"] == "homely.py:Homely"
     assert (found["mined"]["task"], found["mined"]["robot"]) == ("push", "gantry")
     assert found["mined"] == json.loads((out / "manifest.json").read_text())["mined"]
-    assert {d["name"] for d in found["axes"]} >= {"layout", "physics"}
+    assert {d["name"] for d in found["differences"]} >= {"the axis layout", "can_1: mass"}
     assert {p.name for p in out.parent.iterdir()} == {"hard"}
 
 

@@ -18,7 +18,7 @@ UNKNOWN, UNABLE, ABLE = -1, 0, 1
 @dataclass(frozen=True)
 class Archive:
     """n points that passed their certificate. generation (n,); successes, trials (n,) of the
-    policy; reward (n,): the mean; level (n,): success of the whole generation; able (n,): whether
+    policy; reward (n,): the mean; level (n,): success that was expected of each; able (n,): whether
     the expert has ever succeeded, `UNKNOWN` where it was not asked."""
 
     points: Points
@@ -51,7 +51,7 @@ class Archive:
 
     @property
     def rate(self) -> Array:
-        """(n,) the success rate, as if `PRIOR` episodes more had gone as the generation's did."""
+        """(n,) the success rate, as if `PRIOR` episodes more had gone as was expected."""
         return (self.successes + PRIOR * self.level) / (self.trials + PRIOR)
 
     def order(self) -> NDArray[np.int64]:

@@ -13,8 +13,11 @@ from cousins.evaluation.rates import Rate, rate
 from cousins.evaluation.rollout import Stage
 from cousins.mining.archive import ABLE, UNABLE, UNKNOWN, Archive
 from cousins.mining.bench import Arrays, Bench, alike
+from cousins.mining.guess import MOST as MOST_KNOWN
+from cousins.mining.guess import fit
 from cousins.mining.search import Proposal, Search
 from cousins.mining.space import Points, Space
+from cousins.types import Array
 
 LEAST, MOST = 8, 200  # points of a generation
 SUSPECTS = 1.5  # times as many as there are to be elites are shown to the expert
@@ -38,18 +41,37 @@ class Searched:
     expert_rollouts: int
 
 
+@dataclass(frozen=True)
+class Tried:
+    """n cousins that were tried, all that a guess goes by. traits (n, T), share of successes (n,)
+    and trials (n,)."""
+
+    traits: Array
+    share: Array
+    trials: Array
+
+    def plus(self, traits: Array, share: Array, trials: int) -> Tried:
+        """And these, each tried so often; of all of them the last that a guess goes by."""
+        many = np.full(len(share), float(trials))
+        return Tried(*(np.concatenate(pair)[-MOST_KNOWN:] for pair in (
+            (self.traits, traits), (self.share, share), (self.trials, many))))  # fmt: skip
+
+
 def search(
-    bench: Bench, space: Space, how: Search, seed: int, rollouts: int, wanted: int,
+    bench: Bench, space: Space, how: Search, seed: int, rollouts: int, wanted: int, known: Tried,
     threads: int = 0,
 ) -> Searched:  # fmt: skip
-    """Search with so many rollouts of the policy for `wanted` cousins. Raises ScanError if none
-    passes its certificate."""
+    """Search with so many rollouts of the policy for `wanted` cousins. known: of ordinary cousins,
+    to begin with. Raises ScanError if none passes its certificate."""
     proposal = Proposal.prior(space.width, len(space.sources.each))
     found, rates, reasons = Archive.empty(space.width), list[Rate](), Counter[str]()
     drawn = rejected = infeasible = done = shown = generation = barren = 0
     size = int(np.clip(round(rollouts / (how.generations * how.episodes)), LEAST, MOST))
     while rollouts - done >= how.episodes:
-        points = proposal.points(np.random.default_rng([seed, generation]), size, how)
+        rng, usual = np.random.default_rng([seed, generation]), round(how.ordinary * size)
+        pool = proposal.points(rng, usual + how.drawn * (size - usual), usual)
+        traits, tried, level = _promising(space, pool, known, size, usual, how)
+        points = pool[tried]
         most = (rollouts - done) // how.episodes
         came = bench.kept(
             f"generation{generation}",
@@ -76,16 +98,33 @@ def search(
         infeasible += int((able == UNABLE).sum())
         rates.append(rate(success.ravel()))
         many = np.full(len(place), 1)
+        expected = np.clip(success.mean() + level[place] - level[place].mean(), 0, 1)
         lot = Archive(
             points[place], (generation - 1) * many, success.sum(1), how.episodes * many,
-            came["reward"], success.mean() * many, able,
+            came["reward"], expected, able,
         )  # fmt: skip
+        known = known.plus(traits[tried[place]], success.mean(1), how.episodes)
         order = lot.order()
-        elite = np.zeros(len(points), bool)
-        elite[place[order[able[order] != UNABLE][: _elites(len(place), how)]]] = True
-        proposal = proposal.moved(points, elite, how)
+        elite = np.zeros(len(pool), bool)
+        elite[tried[place[order[able[order] != UNABLE][: _elites(len(place), how)]]]] = True
+        proposal = proposal.moved(pool, elite, how)
         found = found.plus(lot).hardest(KEPT * wanted)
     return Searched(found, tuple(rates), drawn, rejected, reasons, infeasible, done, shown)
+
+
+def _promising(
+    space: Space, pool: Points, known: Tried, size: int, usual: int, how: Search
+) -> tuple[Array, NDArray[np.int64], Array]:
+    """The traits (n, T) of points, which of these are tried (size,), and the guess at each of them
+    (size,): the first `usual`, and of the others those that seem hardest."""
+    every = np.arange(len(pool))
+    if how.drawn == 1:
+        return np.zeros((len(pool), known.traits.shape[1])), every, np.zeros(len(pool))
+    traits = space.traits(pool)
+    guess = fit(known.traits, known.share, known.trials)(traits)
+    order = usual + np.argsort(guess[usual:], kind="stable")[: size - usual]
+    tried = np.concatenate([every[:usual], np.sort(order)])
+    return traits, tried, guess[tried]
 
 
 def in_words(reasons: Counter[str]) -> str:

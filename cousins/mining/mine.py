@@ -25,10 +25,11 @@ from cousins.evaluation.rates import Rate, rate
 from cousins.library import Household, Library
 from cousins.mining.bench import Arrays, Bench, fresh
 from cousins.mining.finalists import Chosen, choose
-from cousins.mining.generations import Searched, in_words, search
+from cousins.mining.generations import Searched, Tried, in_words, search
 from cousins.mining.search import Search
 from cousins.mining.space import Space
-from cousins.mining.tell import Difference, by_axis, by_object, differences
+from cousins.mining.tell import Difference, differences
+from cousins.mining.traits import of_families, table
 from cousins.pack import Mined, Pack
 from cousins.picture import CAMERA
 from cousins.pipeline import sources_of
@@ -52,14 +53,13 @@ DRAWN_THINGS = Household()
 @dataclass(frozen=True)
 class Mining:
     """What `mine` found. path: of the pack; mined: as its manifest says; wanted: how many cousins
-    were asked for. axes, objects: what tells them from ordinary cousins, the largest effect first:
-    distances by axis, and what the twin's objects have."""
+    were asked for. differences: what tells them from ordinary cousins, the largest effect first,
+    see `cousins.mining.traits`. reasons: why draws failed their certificate, counts."""
 
     path: Path
     mined: Mined
     wanted: int
-    axes: tuple[Difference, ...]
-    objects: tuple[Difference, ...]
+    differences: tuple[Difference, ...]
     reasons: Mapping[str, int]
     seconds: float = field(compare=False)
 
@@ -133,13 +133,17 @@ def mine(
     bench = Bench(read, worlds, one, cache if isinstance(policy, str) else NoCache(), key, progress)
     space = Space(sources)
     again, last = int(AGAIN * rollouts), int(FRESH * rollouts)
-    usual, usual_families, ran = _ordinary(bench, sources, seed, last // 2, threads)
+    usual, ordinary, ran = _ordinary(bench, sources, seed, last // 2, threads)
+    usual_traits = of_families(sources, ordinary)
     if not usual["success"].any():
         raise MiningError(
             f"{name} succeeds in none of {len(usual['success'])} episodes on ordinary cousins, so "
             "nothing is harder: train it first"
         )
-    searched = search(bench, space, how, seed, rollouts - again - last, cousins, threads)
+    known = Tried(
+        table(usual_traits), usual["success"].astype(float), np.ones(len(usual["success"]))
+    )
+    searched = search(bench, space, how, seed, rollouts - again - last, cousins, known, threads)
     below = float(usual["success"].mean())
     chosen = choose(bench, space, searched.found, seed, cousins, again, last // 2, below, threads)
     if chosen is None:
@@ -155,8 +159,7 @@ def mine(
                          licences=sources.licences)  # fmt: skip
     bench.cache.clear()
     return Mining(
-        target, mined, cousins, differences(by_axis(families), by_axis(usual_families)),
-        differences(by_object(sources, families), by_object(sources, usual_families)),
+        target, mined, cousins, differences(of_families(sources, families), usual_traits),
         dict(searched.reasons.most_common()), time.monotonic() - began,
     )  # fmt: skip
 

@@ -26,13 +26,16 @@ TINY = 1e-9  # from 0 and 1, where the probit is finite
 
 @dataclass(frozen=True)
 class Search:
-    """How it is searched. generations: at most about so many; episodes: of each point; elites: the
-    share of them that moves the proposal; ordinary: the share of each generation that is drawn as
-    ordinary cousins are; step: how far towards the elites it moves, 0 for a search at random;
-    noise: standard errors of the elites that count for nothing; narrow: the least spread."""
+    """How it is searched. generations: about so many; episodes: of each point; drawn: so many times
+    as many points as are tried are drawn, and those tried that seem hardest, see
+    `cousins.mining.guess`; elites: the share of them that moves the proposal; ordinary: the share
+    of each generation that is drawn, and tried, as ordinary cousins are; step: how far towards the
+    elites it moves; noise: standard errors of the elites that count for nothing; narrow: the least
+    spread. With `drawn` 1 and `step` 0 it is a search at random."""
 
     generations: int = 10
     episodes: int = 2
+    drawn: int = 16
     elites: float = 0.25
     ordinary: float = 0.15
     step: float = 1.0
@@ -53,19 +56,19 @@ class Proposal:
         """What ordinary cousins are drawn from."""
         return cls(np.zeros(width), np.ones(width), np.full(families, 1 / families))
 
-    def points(self, rng: np.random.Generator, n: int, how: Search) -> Points:
-        """n of them."""
+    def points(self, rng: np.random.Generator, n: int, usual: int) -> Points:
+        """n of them, of which the first `usual` are as ordinary cousins."""
         width, families = len(self.mean), len(self.share)
-        usual = rng.random(n) < how.ordinary
+        plain = np.arange(n)[:, None] < usual
         z = rng.standard_normal((n, width))
-        z = np.where(usual[:, None], z, self.mean + self.spread * z)
-        share = np.where(usual[:, None], 1 / families, self.share)
+        z = np.where(plain, z, self.mean + self.spread * z)
+        share = np.where(plain, 1 / families, self.share)
         family = (rng.random(n)[:, None] >= np.cumsum(share, 1)).sum(1)
         return Points(ndtr(z), np.minimum(family, families - 1))
 
     def moved(self, points: Points, elite: NDArray[np.bool_], how: Search) -> Proposal:
         """After a generation, of which some (n,) are elites. It goes by how these differ from all
-        that were tried, less what chance alone would make of it: most numbers do not matter, and
+        that were drawn, less what chance alone would make of it: most numbers do not matter, and
         the proposal stays wide in these."""
         n, count = len(points), int(elite.sum())
         if count < 2 or count == n or not how.step:

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cousins.bank import Family
+from cousins.mining.traits import table, traits
 from cousins.types import Array
 from cousins.variation.family import Chunk, Result, joined, judged
 from cousins.variation.sampling import Draws, Numbers, Sources, axes, made
 
-FULL = 0.75  # of a strength's number: from here on an axis has all of its strength
+FULL = 0.1  # of a strength's number: from here on an axis has all of its strength
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,18 @@ class Space:
             strengths[axis.name] = np.minimum(mine[:, 0] / FULL, 1.0)
             of[axis.name] = mine[:, 1 : 1 + axis.numbers(source)]
         return made(source, Numbers(uniform[:, 0], of), strengths=strengths)
+
+    def traits(self, points: Points) -> Array:
+        """(n, T) what points are like, as they are put, before they settle."""
+        out = np.zeros((len(points), 0))
+        for family, source in enumerate(self.sources.each):
+            mine = points.family == family
+            if mine.any():
+                drawn = self.draws(family, points.uniform[mine])
+                told = table(traits(source, drawn.arrays, drawn.values))
+                out = out if out.shape[1] else np.zeros((len(points), told.shape[1]))
+                out[mine] = told
+        return out
 
     def certified(self, points: Points, seed: tuple[int, int], threads: int = 0) -> Certified:
         """Settle points and certify them, as `cousins augment` does. seed: what the cousins say

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from cousins.bank import Family
 from cousins.statistics import Interval
 from cousins.types import Array
-from cousins.variation.sampling import Sources
 
 SMALL = 1e-9  # of a spread that is none
 
@@ -51,31 +47,3 @@ def differences(
     each = (difference(name, mined[name], ordinary[name]) for name in mined)
     found = [one for one in each if one is not None]
     return tuple(sorted(found, key=lambda one: -abs(one.effect)))
-
-
-def by_axis(families: Sequence[Family]) -> dict[str, Array]:
-    """(n,) how far cousins are from the twin on each axis and in all."""
-    cousins = [cousin for family in families for cousin in family.cousins]
-    out = {name: np.array([c.axes[name] for c in cousins]) for name in cousins[0].axes}
-    return out | {"distance": np.array([c.distance for c in cousins])}
-
-
-def by_object(sources: Sources, families: Sequence[Family]) -> dict[str, Array]:
-    """(n,) what each of the twin's objects has in cousins: mass (kg), friction, how far its shape
-    and its place (m) are from the twin's; and how many distractors there are."""
-    parts: dict[str, list[Array]] = {}
-
-    def add(name: str, values: Array) -> None:
-        parts.setdefault(name, []).append(values)
-
-    for family in families:
-        source = sources.each[family.cousins[0].seed[1]]
-        bank, rows = source.union.bank, family.arrays
-        add("distractors", np.full(len(family), float(source.family)))
-        for i, asset in enumerate(source.scene.assets[: source.own]):
-            place = rows["qpos"][:, bank.address[i] + np.arange(2)]
-            add(f"mass of {asset.name}", rows["mass"][:, i])
-            add(f"friction of {asset.name}", rows["friction"][:, i])
-            add(f"shape of {asset.name}", bank.distance[rows["shape"][:, i], i])
-            add(f"way of {asset.name}", np.linalg.norm(place - asset.position[:2], axis=1))
-    return {name: np.concatenate(values) for name, values in parts.items()}
