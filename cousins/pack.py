@@ -211,6 +211,7 @@ def summary(pack: Pack) -> dict[str, Any]:
         "families": families,
         "cousins": len(held),
         "augmented": _augmented(pack.manifest.augmented, held),
+        "mined": pack.manifest.mined and pack.manifest.mined.model_dump(mode="json"),
         "warnings": list(pack.quality.warnings),
     }
 

@@ -92,7 +92,7 @@ class Share(_Model):
     """A share of trials, with its 95 % interval."""
 
     successes: Annotated[int, Field(ge=0)]
-    trials: Annotated[int, Field(ge=0)]
+    trials: Annotated[int, Field(ge=1)]
     low: Annotated[float, Field(ge=0, le=1)]
     high: Annotated[float, Field(ge=0, le=1)]
 

@@ -116,6 +116,11 @@ def test_a_policy_that_never_succeeds_or_never_fails_has_nothing_to_be_mined(pac
     assert list(tmp_path.iterdir()) == []
 
 
+def test_info_says_for_whom_they_were_mined(done):
+    told = CliRunner().invoke(app, ["info", str(done.path)])
+    assert "mined for what breaks Homely at push" in told.stdout
+
+
 def test_cousins_that_were_mined_are_not_drawn_anew(done):
     read = packs.read(done.path)
     mass = packs.load_scene(read).assets[0].mass

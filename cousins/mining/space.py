@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ class Space:
 
     sources: Sources
 
-    @property
+    @cached_property
     def counts(self) -> dict[str, int]:
         """How many numbers each axis takes at most, in the order of the columns."""
         return {axis.name: max(axis.numbers(source) for source in self.sources.each)
@@ -64,6 +65,7 @@ class Space:
         """Of a point."""
         return 1 + sum(1 + count for count in self.counts.values())
 
+    @cached_property
     def columns(self) -> dict[str, slice]:
         """Of each axis, its strength first."""
         out, at = {}, 1
@@ -74,9 +76,8 @@ class Space:
     def draws(self, family: int, uniform: Array) -> Draws:
         """The cousins of points (n, width) with so many distractors, before they settle."""
         source, of, strengths = self.sources.each[family], {}, {}
-        columns = self.columns()
         for axis in axes():
-            mine = uniform[:, columns[axis.name]]
+            mine = uniform[:, self.columns[axis.name]]
             strengths[axis.name] = np.minimum(mine[:, 0] / FULL, 1.0)
             of[axis.name] = mine[:, 1 : 1 + axis.numbers(source)]
         return made(source, Numbers(uniform[:, 0], of), strengths=strengths)
@@ -132,7 +133,7 @@ class Space:
         """(n, m) how far points lie from others: the root mean square over the axes of the root
         mean square difference of their numbers."""
         parts = []
-        for columns in self.columns().values():
+        for columns in self.columns.values():
             off = one.uniform[:, None, columns] - others.uniform[None, :, columns]
             parts.append((off**2).mean(-1))
         return np.sqrt(np.mean(parts, axis=0))
