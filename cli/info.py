@@ -52,6 +52,8 @@ def _text(told: dict[str, Any]) -> str:
         lines.append(f"family {f['family']}: {f['cousins']:,} cousins{span}")
     if told["augmented"]:
         lines += _drawn(told["augmented"])
+    if told["mined"]:
+        lines.append(_mined(told["mined"]))
     if not told["families"]:
         lines.append("no cousins yet: `cousins augment` adds them")
     lines += [f"warning: {w}" for w in told["warnings"]]
@@ -74,6 +76,15 @@ def _drawn(made: dict[str, Any]) -> list[str]:
     why = ", ".join(f"{times:,} {reason}" for reason, times in reasons)
     lines.append(f"rejected: {made['rejected_share']:.0%} of draws{f' ({why})' if why else ''}")
     return lines
+
+
+def _mined(made: dict[str, Any]) -> str:
+    """For which policy, and how that does."""
+    here, there = (made[k]["successes"] / made[k]["trials"] for k in ("success", "ordinary"))
+    return (
+        f"mined for what breaks {made['policy']} at {made['task']}: it succeeds in {here:.0%} of "
+        f"episodes here, and in {there:.0%} on ordinary cousins"
+    )
 
 
 def _called(thing: dict[str, Any]) -> str:

@@ -27,6 +27,7 @@ from .film import film
 from .info import info
 from .label import label
 from .list import list
+from .mine import mine
 from .probe import probe
 from .render import render
 from .run import run
@@ -46,8 +47,8 @@ app = typer.Typer(
 # In the order of use. A verb's module imports what it works with inside its function, so that
 # `cousins --help` answers at once.
 VERBS = (
-    tag, capture, scan, label, weigh, probe, calibrate, augment, run, train, evaluate, compare,
-    deploy, view, render, export, info, list, check, film, score, doctor, demo,
+    tag, capture, scan, label, weigh, probe, calibrate, augment, run, train, evaluate, mine,
+    compare, deploy, view, render, export, info, list, check, film, score, doctor, demo,
 )  # fmt: skip
 for verb in VERBS:
     app.command()(verb)

@@ -35,6 +35,10 @@ class PolicyError(CousinsError):
     """A policy cannot be loaded, or gives what are no actions."""
 
 
+class MiningError(CousinsError):
+    """A search for cousins that break a policy has nothing to give."""
+
+
 class MissingDependencyError(CousinsError):
     """An optional part or a system library is not installed; the message says how to get it."""
 

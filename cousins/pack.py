@@ -44,6 +44,7 @@ from cousins.schema import (
     CaptureSource,
     CousinEntry,
     Manifest,
+    Mined,
     ObjectEntry,
     Quality,
     Stage,
@@ -57,6 +58,7 @@ __all__ = [
     "Augmented",
     "CaptureSource",
     "Manifest",
+    "Mined",
     "Pack",
     "Quality",
     "Stage",
@@ -121,12 +123,14 @@ def write_families(
     scratch: Path | None = None,
     record: Callable[[], Augmented] | None = None,
     licences: Mapping[str, str] | None = None,
+    mined: Mined | None = None,
 ) -> None:
     """Give an existing pack these families in place of those it has, in one step.
 
     Families are taken one at a time, and wait in `scratch`, a folder, so that memory does not grow
-    with their number. record: asked when all are taken, goes into manifest.json, as do licences.
-    out: write a new pack there instead, which holds the twin too; the old one stays as it is.
+    with their number. record: asked when all are taken, goes into manifest.json, as do licences and
+    mined, which says for which policy they were mined. out: write a new pack there instead, which
+    holds the twin too; the old one stays as it is.
     Raises PackError where the pack cannot be read, or the output cannot be written.
     """
     pack = read(path)
@@ -144,7 +148,7 @@ def write_families(
         _add_families(target, members, held, families, scratch or Path(folder))
         made = record() if record else None
         known = {**pack.manifest.licences, **(licences or {})}
-        update = {"augmented": made, "licences": known}
+        update = {"augmented": made, "mined": mined, "licences": known}
         members["manifest.json"] = _json(pack.manifest.model_copy(update=update))
         members["model.xml"] = source("model.xml", MAX_XML)
         archive.replace(target, members)
@@ -207,6 +211,7 @@ def summary(pack: Pack) -> dict[str, Any]:
         "families": families,
         "cousins": len(held),
         "augmented": _augmented(pack.manifest.augmented, held),
+        "mined": pack.manifest.mined and pack.manifest.mined.model_dump(mode="json"),
         "warnings": list(pack.quality.warnings),
     }
 

@@ -82,7 +82,7 @@ def augment(
     read = pack.read(Path(pack_path))
     target = Path(out) if out is not None else read.path
     pack.ensure_writable(target, force)
-    drawn_from = _sources(read, seed, settings or Settings(), library)
+    drawn_from = sources_of(read, seed, settings or Settings(), library)
     kept = store(target, drawn_from, _twin(read))
     count = _Count()
     families = _families(target, drawn_from, n, workers or os.cpu_count() or 1, kept, count,
@@ -99,7 +99,9 @@ def augment(
     return _report(target, drawn_from, count, time.monotonic() - began)
 
 
-def _sources(read: pack.Pack, seed: int, settings: Settings, library: Library) -> Sources:
+def sources_of(read: pack.Pack, seed: int, settings: Settings, library: Library) -> Sources:
+    """What a pack's cousins are drawn from. Raises PackError for a pack that has none, and what
+    `cousins.variation.sampling.sources` raises."""
     if not read.manifest.metric:
         raise PackError(
             f"{read.path}: has no scale, so no mass is known and cousins would be guesses: scan it "

@@ -139,6 +139,11 @@ def _run(read: pack.Pack) -> _Run | None:
     """
     if not read.families:
         return None
+    if read.manifest.mined is not None:
+        raise UsageError(
+            f"{read.path}: its cousins were mined for what breaks {read.manifest.mined.policy}, "
+            "which no draw gives again: do this to the pack that they are of, and mine anew"
+        )
     made = read.manifest.augmented
     if made is None:
         held = [cousin for *_, cousin in pack.numbered(read)]

@@ -88,11 +88,60 @@ class Augmented(_Model):
     places_rejected: dict[Text, int] = {}
 
 
+class Share(_Model):
+    """A share of trials, with its 95 % interval."""
+
+    successes: Annotated[int, Field(ge=0)]
+    trials: Annotated[int, Field(ge=1)]
+    low: Annotated[float, Field(ge=0, le=1)]
+    high: Annotated[float, Field(ge=0, le=1)]
+
+
+class MinedCousin(_Model):
+    """One that was mined. generation: of the search, in which it was found; success: of the policy,
+    in episodes that had no part in that; expert: on the same, null where there is none."""
+
+    index: Annotated[int, Field(ge=0)]
+    generation: Annotated[int, Field(ge=0)]
+    success: Share
+    expert: Share | None = None
+
+
+class Mined(_Model):
+    """How a pack's cousins were mined for what breaks a policy.
+
+    policy: its name without any folder. success: over these cousins; ordinary: over ordinary draws;
+    expert, expert_ordinary: of the scripted expert on the same episodes, null where the task has
+    none. generations: success in each of the search. infeasible: cousins that the expert did not do
+    either, and that were left out. rollouts: of the policy, in all; expert_rollouts: beside them.
+    """
+
+    policy: Text
+    task: Text
+    instruction: Text
+    settings: dict[Text, Any] = {}
+    robot: Text | None = None
+    control: Text = "delta"
+    engine: Text
+    seed: Annotated[int, Field(ge=0)]
+    rollouts: Annotated[int, Field(ge=0)]
+    expert_rollouts: Annotated[int, Field(ge=0)]
+    generations: tuple[Share, ...]
+    drawn: Annotated[int, Field(ge=0)]
+    rejected: Annotated[int, Field(ge=0)]
+    infeasible: Annotated[int, Field(ge=0)]
+    ordinary: Share
+    success: Share
+    expert_ordinary: Share | None = None
+    expert: Share | None = None
+    cousins: tuple[MinedCousin, ...]
+
+
 class Manifest(_Model):
     """manifest.json. world_from_capture takes a point of the capture's world to the pack's, m.
 
     metric: lengths are metres; where they are not, no object has a mass. augmented: how its
-    cousins were drawn.
+    cousins were drawn; mined: for which policy, where they were not drawn at random.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -104,6 +153,7 @@ class Manifest(_Model):
     seed: int = 0
     licences: dict[str, Text] = {}
     augmented: Augmented | None = None
+    mined: Mined | None = None
 
 
 class Property(_Model):

@@ -139,8 +139,8 @@ def evaluate(
         raise UsageError("until one is better: name the policy to hold it against")
     sequential = until.width is not None or until.better
     rule = Stop(width=until.width, most=episodes)
-    both = [_loaded(policy)] + ([] if against is None else [_loaded(against)])
-    asked = _request(pack, task, engine, robot, control, cousins, both, cameras, size, noise,
+    both = [loaded(policy)] + ([] if against is None else [loaded(against)])
+    asked = requested(pack, task, engine, robot, control, cousins, both, cameras, size, noise,
                      settings or {})  # fmt: skip
     chosen = cousins_of(asked.pool, episodes, seed)
     on = stage(asked, worlds, chosen)
@@ -181,7 +181,9 @@ def evaluate(
     )  # fmt: skip
 
 
-def _loaded(given: Policy | str) -> tuple[Policy, str]:
+def loaded(given: Policy | str) -> tuple[Policy, str]:
+    """A policy and what it is called. Raises UsageError for what is none, and what
+    `cousins.policies.policy` raises."""
     if isinstance(given, str):
         return policy_named(given), given
     if not callable(given) or not hasattr(given, "begin"):
@@ -191,12 +193,14 @@ def _loaded(given: Policy | str) -> tuple[Policy, str]:
     return given, getattr(given, "name", type(given).__name__)
 
 
-def _request(
+def requested(
     pack: Pack | Path | str, task: Task | str | None, engine: Engine | str,
     robot: Robot | str | None, control: str | None, cousins: Chosen,
     both: list[tuple[Policy, str]], cameras: Sequence[str], size: tuple[int, int], noise: bool,
     settings: Mapping[str, Any],
 ) -> Request:  # fmt: skip
+    """Worlds as these policies take them; what is None goes by the first one's card. Raises
+    UsageError for what there is not, PackError for a bad pack."""
     asked = dict(settings)
     card = getattr(both[0][0], "card", None)
     if task is None and card is not None:

@@ -14,7 +14,7 @@ from cousins.bank import Family
 from cousins.types import Array, Cousin
 from cousins.variation import certificate
 from cousins.variation.axes import Source, combined
-from cousins.variation.sampling import distances, draw, seeds
+from cousins.variation.sampling import Draws, distances, draw, seeds
 
 OUTSIDE = "cousin: not at the distance asked for"
 ROUNDS = 50  # draws of one cousin before it is given up
@@ -80,15 +80,25 @@ def joined(source: Source, chunks: Sequence[Chunk]) -> Family:
     return Family(source.union.xml, source.union.files, together, cousins, source.union.bank)
 
 
-_Result = tuple[int, Cousin | None, dict[str, NDArray[Any]], list[str]]
+Result = tuple[int, Cousin | None, dict[str, NDArray[Any]], list[str]]
 
 
 def _attempt(
     source: Source, indices: Sequence[int], attempt: int, threads: int, places: Counter[str]
-) -> Iterator[_Result]:
-    prints, names = source.footprints, [asset.name for asset in source.scene.assets]
+) -> Iterator[Result]:
     made = draw(source, indices, attempt)
     places.update(made.places)
+    each = [seeds(source, index, attempt) for index in indices]
+    yield from judged(source, made, indices, each, attempt + 1, threads)
+
+
+def judged(
+    source: Source, made: Draws, indices: Sequence[int], each: Sequence[tuple[int, ...]],
+    attempts: int = 1, threads: int = 0,
+) -> Iterator[Result]:  # fmt: skip
+    """Settle and certify draws, which are the cousins of these indices and seeds: of each the
+    index, the cousin with its row of arrays, or None and why not, in no certain order."""
+    prints, names = source.footprints, [asset.name for asset in source.scene.assets]
     far = _outside(source, made.distance)
     for row in np.flatnonzero(made.stuck >= 0).tolist():
         first = prints.units[made.stuck[row]].members[0]
@@ -102,21 +112,20 @@ def _attempt(
     if not len(rows):
         return
     drawn = {name: value[rows] for name, value in made.arrays.items()}
-    numbers = [indices[row] for row in rows.tolist()]
     verdicts, qpos = certificate.trial(source.judge, drawn, threads)
     drawn["qpos"] = qpos
     values = distances(source, drawn)
     whole = combined(values)
     # What settles may come to lie nearer or farther than it was put.
     far = _outside(source, whole)
-    for i, granted in enumerate(verdicts.certificates(names, [attempt + 1] * len(rows))):
+    for i, granted in enumerate(verdicts.certificates(names, [attempts] * len(rows))):
+        number = indices[rows[i]]
         if not granted.passed or far[i]:
-            yield numbers[i], None, {}, list(granted.reasons) or [OUTSIDE]
+            yield number, None, {}, list(granted.reasons) or [OUTSIDE]
             continue
         went = {axis: float(value[i]) for axis, value in values.items()}
-        cousin = Cousin(numbers[i], seeds(source, numbers[i], attempt), went, float(whole[i]),
-                        granted)  # fmt: skip
-        yield numbers[i], cousin, {name: value[i] for name, value in drawn.items()}, []
+        cousin = Cousin(number, each[rows[i]], went, float(whole[i]), granted)
+        yield number, cousin, {name: value[i] for name, value in drawn.items()}, []
 
 
 def _outside(source: Source, distance: Array) -> NDArray[np.bool_]:

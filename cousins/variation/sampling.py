@@ -76,26 +76,50 @@ def seeds(source: Source, index: int, attempt: int) -> tuple[int, ...]:
     return source.seed, source.family, index, attempt
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """What n cousins are made of, uniform in 0..1. aim (n,): how far from the twin, where a
+    distance is asked for; of (n, `Axis.numbers`): by axis."""
+
+    aim: Array
+    of: Mapping[str, Array]
+
+
 def draw(source: Source, indices: Sequence[int], attempt: int, share: float | None = None) -> Draws:
     """The cousins of these indices at this attempt. share: of all strengths; by default all of
     them, or as much as it takes where the settings ask for a distance."""
-    every = axes()
-    counts = [axis.numbers(source) for axis in every]
-    uniform = [np.empty((len(indices), count)) for count in counts]
+    numbers = _numbers(source, indices, attempt)
+    return made(source, numbers, None if share is None else np.full(len(indices), share))
+
+
+def _numbers(source: Source, indices: Sequence[int], attempt: int) -> Numbers:
+    counts = {axis.name: axis.numbers(source) for axis in axes()}
+    uniform = {name: np.empty((len(indices), count)) for name, count in counts.items()}
     aim = np.empty(len(indices))
     for row, index in enumerate(indices):
         entropy, *key = seeds(source, index, attempt)
         root = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))
         aim[row] = root.random()
-        for values, axis, count in zip(uniform, every, counts, strict=True):
+        for name, count in counts.items():
             # Each from its own stream: to switch one axis off changes nothing of the others.
-            own = np.random.SeedSequence(entropy, spawn_key=(*key, zlib.crc32(axis.name.encode())))
-            values[row] = np.random.default_rng(own).random(count)
-    scale = _scale(source, aim) if share is None else np.full(len(aim), share)
+            own = np.random.SeedSequence(entropy, spawn_key=(*key, zlib.crc32(name.encode())))
+            uniform[name][row] = np.random.default_rng(own).random(count)
+    return Numbers(aim, uniform)
+
+
+def made(
+    source: Source, numbers: Numbers, share: Array | None = None,
+    strengths: Mapping[str, Array] | None = None,
+) -> Draws:  # fmt: skip
+    """The cousins of these numbers. share (n,): of all strengths, as in `draw`; strengths: by axis,
+    (n,) shares of that one's own."""
+    scale = _scale(source, numbers.aim) if share is None else share
     drawn: dict[str, NDArray[Any]] = {}
-    for values, axis in zip(uniform, every, strict=True):
+    for axis in axes():
         strength = scale * source.settings.strength(axis.name)
-        drawn |= axis.draw(source, values, strength, drawn)
+        if strengths is not None:
+            strength = strength * strengths[axis.name]
+        drawn |= axis.draw(source, numbers.of[axis.name], strength, drawn)
     stuck, tried = drawn.pop("stuck"), drawn.pop("tried").sum(0)
     places = {reason: int(times) for reason, times in zip(REASONS, tried, strict=True) if times}
     values = distances(source, drawn)
