@@ -33,7 +33,7 @@ AWAY = 0.02  # m that the fingers are then off it, to either side or above
 SLOW = 0.1  # m/s
 SUNK = 0.75  # of an opening's depth, above which a thing is not in it
 WIDER = 0.005  # m, radius of an opening beyond that of what goes in
-WIDE = 0.6  # of a thing's long side, that what carries it is wide
+WIDE = 0.33  # of a thing's long side, that what carries it is wide
 FILLED = 0.6  # of its box: a cylinder fills .79 of it, a bowl a fifth
 
 
