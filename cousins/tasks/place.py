@@ -31,6 +31,7 @@ NEAR, FAR = 0.12, 0.25  # m that a region lies off
 LOW = 0.015  # m over where it would lie that it may be let go
 AWAY = 0.02  # m that the fingers are then off it, to either side or above
 SLOW = 0.1  # m/s
+SHALLOW, WALL = 0.75, 0.01  # of its depth, that a bowl's radius is; m, its wall and its slope
 SUNK = 0.75  # of an opening's depth, above which a thing is not in it
 WIDER = 0.005  # m, radius of an opening beyond that of what goes in
 WIDE = 0.33  # of a thing's long side, that what carries it is wide
@@ -254,9 +255,13 @@ class PlaceIn(Stack):
 
     def carries(self, layout: Layout, base: int, k: int) -> bool:
         """Whether it goes through the opening."""
-        assert layout.shape is not None
-        half = float(np.hypot(*layout.size[k, :2])) / 2
-        return half + WIDER <= float(layout.shape.radius[base])
+        shape = layout.shape
+        assert shape is not None
+        wide, deep = float(shape.radius[base]), float(shape.depth[base])
+        if wide > SHALLOW * deep:
+            # The ball that the radius is of lies on the bottom: the rim is wider.
+            wide = max(wide, float(layout.size[base, :2].min()) / 2 - WALL)
+        return float(np.hypot(*layout.size[k, :2])) / 2 + WIDER <= wide
 
     def taken(self, layout: Layout) -> list[int]:
         """What can be grasped; what rolls as well."""
