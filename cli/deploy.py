@@ -59,7 +59,7 @@ def deploy(
     if done.recorded:
         lines.append(f"recorded in {done.recorded[0]} episodes, {done.recorded[1]} of them done")
     lines += [f"not told: {note}" for note in done.notes]
-    lines.append(f"on the robot: pip install numpy onnxruntime; python {output}/runner.py --check")
+    lines.append("there: pip install numpy onnxruntime; python runner.py --check")
     emit(asdict(done) | {"path": str(done.path)}, as_json, escape("\n".join(lines)))
 
 

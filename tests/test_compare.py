@@ -254,6 +254,19 @@ def test_what_is_no_evaluation_is_one_line(tmp_path, text):
     assert "\n" not in str(error.value)
 
 
+def test_what_evaluate_prints_is_read(tmp_path):
+    from policies import Still, write_pack
+
+    from cousins.evaluation.evaluate import evaluate
+    from cousins.evaluation.tell import result
+
+    done = evaluate(write_pack(tmp_path / "pack"), Still(), episodes=3, hardest=0)
+    (tmp_path / "x.json").write_text(json.dumps(result(done)))
+    [(key, rate)] = read_rates(tmp_path / "x.json").rates.items()
+    assert key == ("hold", done.first.policy)
+    assert (rate.success, rate.trials) == (done.first.rate.share, 3)
+
+
 def test_a_policy_in_two_files_is_refused(tmp_path):
     for name in ("x.json", "y.json"):
         (tmp_path / name).write_text(evaluation("a", 3))

@@ -206,6 +206,11 @@ def test_a_robot_s_frames_joints_and_workspace_are_told(tmp_path):
     actions = {one["name"]: one for one in told["action"]}
     assert (actions["dx"]["unit"], actions["dx"]["one"], actions["dx"]["rest"]) == ("m/s", 0.3, 0)
     assert actions["grip"]["rest"] is None, "what it holds it does not drop"
+    write_card(run / "policy.json", card(SEEN, acts, robot="gantry", mode="joint"))
+    deploy(run, tmp_path / "joint")
+    other = json.loads((tmp_path / "joint" / "deploy.json").read_text())
+    assert (other["robot"]["mode"], other["action"][0]["one"]) == ("joint", 0.5)
+    assert other["observation"][2]["limit"] is None, "nothing keeps the tool in its box there"
     text = (tmp_path / "out" / "README.md").read_text()
     assert "The base frame is the robot's: x ahead" in text
     assert "| `dx` | m/s | -0.3 | 0.3 | 0 |" in text

@@ -72,6 +72,13 @@ def test_a_bootstrap_covers_a_skewed_mean():
     assert 0.89 <= np.mean(held) <= 0.98
 
 
+def test_a_mean_s_interval_is_students():
+    values = np.array([1.0, 2.0, 4.0])
+    expected = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
+    assert s.mean_interval(values) == pytest.approx(expected)
+    assert s.mean_interval(values[:1]) is None
+
+
 def test_a_bootstrap_is_its_seeds_and_nobody_elses():
     x, y = np.random.default_rng(1).random((2, 12))
     one = s.bootstrap(s.kendall, x, y, seed=3)

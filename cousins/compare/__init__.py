@@ -122,8 +122,9 @@ class _Cells:
 def compare(sim: Table, real: Table, *, level: float = 0.95, seed: int = 0) -> Compared:
     """How well the rates of `sim` agree with those of `real`, of what is in both, by name.
 
-    An interval takes in which policies there were (a bootstrap over them; Fisher's for Pearson's r)
-    and, where trials are told, the luck in these (each draw tries its policies once more). The same
+    An interval takes in which policies there were (a bootstrap over them; Fisher's for Pearson's r,
+    Student's for a mean) and, where trials are told, the luck in these (each draw tries its
+    policies once more). The same
     seed gives the same numbers. Raises ResultsError where the two have nothing in common.
     """
     sim, real = _alike(sim, real)
@@ -204,6 +205,9 @@ def _agreement(
             noiseless = statistics.true_pearson_interval(
                 sim.mean, sim.enough, real.mean, real.enough, level
             )
+    again = sim.mean[chosen], real.mean[chosen]
+    bias = statistic(lambda a, b: (a - b).mean(-1), 1)
+    spread = statistics.mean_interval(sim.mean - real.mean, level) if k > LEAST else None
     return Agreement(
         task=task,
         points=tuple(
@@ -212,12 +216,24 @@ def _agreement(
         ),
         pearson=r,
         pearson_noiseless=noiseless,
-        mmrv=statistic(statistics.mmrv, 2),
+        mmrv=_wider(statistic(statistics.mmrv, 2), k, level,
+                    statistics.in_pieces(statistics.mmrv, *again)),
         spearman=statistic(statistics.spearman, LEAST),
         kendall=statistic(statistics.kendall, LEAST),
-        bias=statistic(lambda a, b: (a - b).mean(-1), 1),
+        bias=Statistic(bias.value, spread, bias.dropped),
         words=_words(k, r),
-    )
+    )  # fmt: skip
+
+
+def _wider(mmrv: Statistic, k: int, level: float, drawn: Array) -> Statistic:
+    """With an interval that also reaches as far about the value as sets drawn (draws,) spread: with
+    replacement they hold fewer policies, of which a largest violation is smaller."""
+    if mmrv.value is None or mmrv.interval is None:
+        return mmrv
+    half = statistics.student(k, level) * float(drawn.std())
+    low, high = mmrv.interval
+    interval = Interval(max(min(low, mmrv.value - half), 0.0), max(high, mmrv.value + half))
+    return Statistic(mmrv.value, interval, mmrv.dropped)
 
 
 def _intervals(cells: _Cells, rng: np.random.Generator, level: float) -> list[Interval | None]:

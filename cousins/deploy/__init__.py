@@ -87,13 +87,13 @@ def deploy(
     _limited(card, limits or {})
     ensure_writable(out, FILES, MARKER, force, "deployed policy")
     task, notes = _task(card)
-    robot = None if card.robot is None else moved(card.robot, card.action)
+    robot = None if card.robot is None else moved(card.robot, card.action, card.mode)
     seen = None
     if pack is not None:
         if task is None:
             raise UsageError(f"{notes[0]}: leave out --pack, or install what brings it")
-        seen = record(run / MODEL, pack, task, card.robot, robot.mode if robot else "",
-                      episodes, seed, progress)  # fmt: skip
+        mode = card.mode or (robot.mode if robot else "")
+        seen = record(run / MODEL, pack, task, card.robot, mode, episodes, seed, progress)
     if card.robot is not None and (robot is None or not robot.mode):
         notes.append(f"how the robot {card.robot} is moved by these actions is not known here")
     if seen is None and card.normalisation is None:

@@ -67,24 +67,25 @@ def observed(name: str, robotic: bool) -> tuple[str, str]:
     return "", ""
 
 
-def moved(name: str, actions: tuple[str, ...]) -> Moved | None:
-    """The robot that a policy was trained with, and what these actions are to it. None where it is
-    not known here, as one's own robot is not."""
+def moved(name: str, actions: tuple[str, ...], mode: str | None = None) -> Moved | None:
+    """The robot that a policy was trained with, and what these actions are to it; mode: how they
+    move it, where that is told. None where it is not known here, as one's own robot is not."""
     try:
         robot = named(name)
     except CousinsError:
         return None
     arm = tuple(action for action in actions if action != GRIP)
     # Where names are those of two modes, the first is meant, as environments have it.
-    for mode in sorted(MODES, key=("delta", "pose", "joint").index):
-        axes = tuple(a if mode == "pose" else a[1:] for a in arm)
+    modes = sorted(MODES, key=("delta", "pose", "joint").index)
+    for each in [mode] if mode in MODES else modes:
+        axes = tuple(a if each == "pose" else a[1:] for a in arm)
         try:
-            told = controller(robot, mode, (*axes, GRIP)).actions
+            told = controller(robot, each, (*axes, GRIP)).actions
         except CousinsError:
             continue
         by_name = {action.name: action for action in told}
         if all(action in by_name for action in arm):
-            return Moved(robot, mode, tuple(by_name.get(action) for action in actions))
+            return Moved(robot, each, tuple(by_name.get(action) for action in actions))
     return Moved(robot, "", tuple(None for _ in actions))
 
 

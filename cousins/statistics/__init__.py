@@ -15,9 +15,11 @@ from cousins.statistics.intervals import (
     Interval,
     bootstrap,
     in_pieces,
+    mean_interval,
     posterior,
     quantiles,
     resamples,
+    student,
     wilson,
 )
 from cousins.statistics.noise import true_pearson_interval
@@ -34,6 +36,7 @@ __all__ = [
     "evidence",
     "in_pieces",
     "kendall",
+    "mean_interval",
     "mmrv",
     "paired",
     "pearson",
@@ -45,6 +48,7 @@ __all__ = [
     "spearman",
     "stop",
     "stop_pairs",
+    "student",
     "true_pearson_interval",
     "unpaired",
     "wilson",

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 
 from cousins.errors import UsageError
 from cousins.types import Array
@@ -37,6 +37,13 @@ def normal(level: float) -> float:
     return float(ndtri(0.5 + level / 2))
 
 
+def student(n: int, level: float) -> float:
+    """As `normal`, where the deviation itself is from n numbers, 2 or more: Student's t (Student
+    1908, "The probable error of a mean")."""
+    normal(level)
+    return float(stdtrit(n - 1, 0.5 + level / 2))
+
+
 def counted(successes: int, trials: int) -> None:
     """Raises UsageError where that many cannot have succeeded."""
     if not 0 <= successes <= trials:
@@ -61,6 +68,16 @@ def wilson(successes: int, trials: int, level: float = LEVEL) -> Interval:
     # To the bit, which rounding leaves a little off.
     low = 0.0 if successes == 0 else max(centre - half, 0.0)
     return Interval(low, 1.0 if successes == trials else min(centre + half, 1.0))
+
+
+def mean_interval(values: Array, level: float = LEVEL) -> Interval | None:
+    """Student's interval of the mean that numbers (n,) were drawn about; None for n < 2."""
+    n = len(values)
+    if n < 2:
+        return None
+    middle = float(np.mean(values))
+    half = student(n, level) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    return Interval(middle - half, middle + half)
 
 
 def posterior(rng: np.random.Generator, successes: Array, trials: Array) -> Array:

@@ -45,9 +45,10 @@ class Sight:
     tool (..., 3) and its rotation (..., 3, 3): z the way that the gripper points, y the way along
     which it closes; lag (..., 3): from where the tool is to where it is told to be; opening (...).
     position (..., A, 3), rotation (..., A, 3, 3) and velocity (..., A, 3) of objects; low and high
-    (..., A, 3): the least boxes, upright in this frame, about their bounds. start (..., A, 3):
-    where they stood, and up (..., A): the cosine of how far each leans from how it stood; within
-    (..., A): how far the tool lies inside of each one's own bounds, negative outside.
+    (..., A, 3): the least boxes, upright in this frame, about their bounds; size (..., A, 3): of
+    those bounds, along the objects' own axes. start (..., A, 3): where they stood, and up (..., A):
+    the cosine of how far each leans from how it stood; within (..., A): how far the tool lies
+    inside of each one's own bounds, negative outside.
     """
 
     tool: Any
@@ -59,6 +60,7 @@ class Sight:
     velocity: Any
     low: Any
     high: Any
+    size: Any
     start: Any
     up: Any
     within: Any
@@ -67,6 +69,23 @@ class Sight:
     def closing(self) -> Any:
         """(..., 3) the way along which the gripper closes."""
         return self.rotation[..., :, 1]
+
+    def across(self, xp: Any, which: Any) -> tuple[Any, Any]:
+        """(..., 2) level unit direction along which an object, which (..., A), is narrowest, of its
+        own two axes that are most nearly level, and its extents (..., 3): along that, along the
+        other, and upright, m."""
+        turn, size = of(xp, which, self.turn), of(xp, which, self.size)
+        steep = xp.argmax(xp.abs(turn[..., 2, :]), -1)  # the axis that is most nearly upright
+        axes = xp.arange(3)
+        first = xp.where(steep == 0, 1, 0)
+        second = xp.where(steep == 2, 1, 2)
+        one, other = ((k[..., None] == axes).astype(float) for k in (first, second))
+        lengths = [(mask * size).sum(-1) for mask in (one, other)]
+        narrow = xp.where((lengths[0] <= lengths[1])[..., None], one, other)
+        way = (turn * narrow[..., None, :]).sum(-1)[..., :2]
+        way = way / xp.maximum(length(xp, way), 1e-6)[..., None]
+        tall = ((steep[..., None] == axes) * size).sum(-1)
+        return way, xp.stack([xp.minimum(*lengths), xp.maximum(*lengths), tall], -1)
 
     @property
     def middle(self) -> Any:
@@ -96,7 +115,7 @@ def sight(xp: Any, layout: Layout, now: Now) -> Sight:
     return Sight(
         tool=tool, rotation=rotation, lag=told - tool, opening=hand.opening,
         position=position, turn=turn, velocity=back(base[..., None, :, :], now.velocity[..., :3]),
-        low=centre - extent, high=centre + extent,
+        low=centre - extent, high=centre + extent, size=2 * half + 0 * centre,
         start=inward(xp, hand.base, now.start[..., :3]), up=up,
         within=xp.minimum(local - shape.low, shape.high - local).min(-1),
     )  # fmt: skip

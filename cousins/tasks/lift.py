@@ -13,6 +13,7 @@ from cousins.tasks.manipulation import MARGIN, Manipulation, flag, manipulator, 
 
 HOVER, ABOVE = 0.02, 0.06  # m over the thing's top that the fingertips begin at: least, and more
 ASIDE = 0.03  # m
+THERE = 0.84  # of how near the fingers are, 2 cm off: from there on they close
 DEEP = 0.035  # m that fingertips go below a thing's top at most
 
 
@@ -47,12 +48,14 @@ class Lift(Manipulation):
                 "goal": of(xp, which, s.middle) + xp.asarray([0.0, 0.0, self.height])}  # fmt: skip
 
     def judge(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Verdict:
-        """Worth: how near the fingers are to where they take it, and how high it is. Lost once
-        something fell over or off."""
+        """Worth: how near the fingers are to where they take it, open until they are there and then
+        closed, and how high it is. Lost once something fell over or off."""
         s, which = sight(xp, layout, now), memory["which"]
         reached, risen, held = taken(xp, s, which)
         share = xp.clip(risen / self.height, 0, 1)
-        worth = 0.3 * reached + 0.7 * share * held
+        shut = 1 - s.opening / manipulator(layout).opening
+        grip = xp.where(reached > THERE, shut, 0.5 * (1 - shut))
+        worth = 0.25 * reached + 0.15 * grip + 0.6 * share * held
         done = (risen >= self.height) & (held > 0)
         return self.verdict(xp, now, worth, done, fallen(xp, layout, s, but=which))
 
@@ -80,10 +83,7 @@ def hovering(xp: Any, robot: Any, s: Sight, which: Any, uniform: Any) -> Memory:
     aside = away[..., None] * xp.stack([xp.cos(angle), xp.sin(angle)], -1)
     low, high = xp.asarray(robot.low), xp.asarray(robot.high)
     tool = xp.concatenate([middle + aside, top + HOVER + ABOVE * uniform[..., 3:4]], -1)
-    # Along what is narrow at first, or nearly.
-    turn = of(xp, which, s.turn)
-    size = of(xp, which, s.high - s.low)
-    across = xp.where((size[..., 0] < size[..., 1])[..., None], turn[..., :2, 0], turn[..., :2, 1])
+    across, _ = s.across(xp, which)  # along which the fingers close, nearly
     yaw = xp.arctan2(across[..., 1], across[..., 0]) + 0.8 * (uniform[..., 4] - 0.5)
     return {JOINTS: robot.reaching(xp, xp.clip(tool, low, high), yaw)}
 

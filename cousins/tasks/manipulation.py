@@ -46,9 +46,9 @@ ANY = "any"  # in place of an object's name: another one in each episode
 SEEN = (
     "tool.x", "tool.y", "tool.z", "tool.closing_cos", "tool.closing_sin", "tool.opening",
     "tool.lag_x", "tool.lag_y", "tool.lag_z",
-    "object.x", "object.y", "object.z", "object.r11", "object.r21", "object.r31", "object.r12",
-    "object.r22", "object.r32", "object.vx", "object.vy", "object.vz", "object.size_x",
-    "object.size_y", "object.size_z", "object.top", "goal.x", "goal.y", "goal.z",
+    "object.x", "object.y", "object.z", "object.across_cos", "object.across_sin", "object.up_x",
+    "object.up_y", "object.up_z", "object.vx", "object.vy", "object.vz", "object.width",
+    "object.length", "object.height", "object.top", "goal.x", "goal.y", "goal.z",
     "nearest.x", "nearest.y", "nearest.z",
 )  # fmt: skip
 
@@ -135,25 +135,29 @@ class Manipulation:
         return Command(joints=joints, grip=grip)
 
     def observe(self, xp: Any, layout: Layout, memory: Memory, now: Now) -> Any:
-        """(..., 31): the tool, then the object and the goal and what is nearest, from the tool."""
+        """(..., 30): the tool; the object, from the tool: its middle, how far fingers are turned
+        from closing along what is narrow of it, its up, its velocity, its extents; the goal and
+        what is nearest, from the tool. Angles between lines are told twice as large: a gripper
+        turned half round is the same one."""
         s = sight(xp, layout, now)
         which, goal = self.about(xp, layout, memory, s), self.goal(xp, layout, memory, s)
-        tool = s.tool
-        closing = s.closing
+        tool, closing = s.tool, s.closing
         flat = xp.maximum(length(xp, closing[..., :2]), 1e-6)
         cos, sin = closing[..., 0] / flat, closing[..., 1] / flat
-        # A gripper turned half round is the same one: twice the angle.
         line = xp.stack([cos * cos - sin * sin, 2 * sin * cos, s.opening], -1)
-        turn = of(xp, which, s.turn)
+        way, size = s.across(xp, which)
+        dot = cos * way[..., 0] + sin * way[..., 1]
+        cross = cos * way[..., 1] - sin * way[..., 0]
+        turned = xp.stack([dot * dot - cross * cross, 2 * dot * cross], -1)
+        up = of(xp, which, s.turn)[..., 2]
         position = of(xp, which, s.middle)
-        size = of(xp, which, s.high - s.low)
         top = of(xp, which, s.high)[..., 2:] - tool[..., 2:]
         others = obstacles(xp, layout, which, now, s)[..., :3] - tool[..., None, :]
         near = length(xp, others[..., :2])
         one = near == near.min(-1, keepdims=True)
         nearest = of(xp, one / xp.maximum(one.sum(-1, keepdims=True), 1), others)
         nearest = xp.clip(nearest, -0.3, 0.3)
-        parts = [tool, line, s.lag, position - tool, turn[..., :, 0], turn[..., :, 1],
+        parts = [tool, line, s.lag, position - tool, turned, up,
                  of(xp, which, s.velocity), size, top, goal - tool, nearest]  # fmt: skip
         return xp.concatenate(parts, -1)
 

@@ -42,7 +42,7 @@ class Push(Manipulation):
     near: float = NEAR
     far: float = FAR
     spread: float = 0.8
-    limit: float = 5.0
+    limit: float = 3.0
 
     @property
     def name(self) -> str:
@@ -127,8 +127,8 @@ class Push(Manipulation):
                 "first": length(xp, goal - middle), "level": level, JOINTS: joints}  # fmt: skip
 
     def judge(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Verdict:
-        """Worth: the share of the way that is done, and how near the fingertips are to right
-        behind. Lost once something fell over."""
+        """Worth: the share of the way that is done, and how near the fingertips are to right behind
+        it. Lost once something fell over."""
         s, which = sight(xp, layout, now), memory["which"]
         at = of(xp, which, s.middle)[..., :2]
         left = memory["goal"][..., :2] - at

@@ -18,6 +18,9 @@ from cousins.train.trainer import Plan, horizon
 
 LEAST = 1e-6  # of a variance: what hardly changes, as a height that is held, is not blown up
 CLIP = 10.0  # standard deviations of an observation and of a reward
+# Variance that is added to each, as if all were seen to within a centimetre: what hardly changes in
+# training would else be blown up where it does.
+LEAST = 1e-4
 ACTIVATIONS: Mapping[str, Activation] = {"tanh": "Tanh", "relu": "Relu", "elu": "Elu"}
 # While worlds run, one thread: a network this small waits longer for a second than it takes.
 ACTING = 1
@@ -31,9 +34,9 @@ class Sb3:
 
     hidden: tuple[int, ...] = (128, 128)
     activation: str = "tanh"
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-3
     batch: int = 4096
-    minibatch: int = 512
+    minibatch: int = 256
     epochs: int = 10
     clip: float = 0.2
     gae: float = 0.95
