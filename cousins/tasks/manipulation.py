@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,9 +101,20 @@ class Manipulation:
         """Which objects it can be done with."""
         raise NotImplementedError
 
-    def wants(self) -> str:
-        """What an object has to be for it, in words."""
-        return "within reach"
+    def lacks(self, layout: Layout) -> str:
+        """Why there is nothing to do it with, where there is not, in words."""
+        return "nothing here is within reach"
+
+    def choices(self, layout: Layout) -> list[tuple[str, ...]]:
+        """What follows the task's name, as `cousins.tasks.task` takes it: each object that it suits
+        and, of those that have one, each target."""
+        return [(layout.names[k],) for k in self.suits(layout)]
+
+    def settled(self, layout: Layout) -> Self:
+        """The same with the object named that it takes by itself. Raises UsageError as `chosen`."""
+        if self.object == ANY:
+            return self
+        return replace(self, object=layout.names[self.chosen(layout)[0]])
 
     def numbers(self, layout: Layout) -> int:
         """The object, the goal's way and distance, the tool's beginning, and the object's."""
@@ -184,7 +195,7 @@ class Manipulation:
         good = self.suits(layout)
         names = [layout.names[k] for k in good]
         if not good:
-            raise UsageError(f"task {self.name}: nothing here is {self.wants()}")
+            raise UsageError(f"task {self.name}: {self.lacks(layout)}")
         if self.object in ("", ANY):
             return good if self.object == ANY else good[:1]
         if self.object not in names:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -48,9 +48,9 @@ class _Carry(Manipulation):
         rolls = flag(layout, "rolls")
         return [k for k in graspable(layout) if not rolls[k]]
 
-    def wants(self) -> str:
+    def lacks(self, layout: Layout) -> str:
         """In words."""
-        return "within reach, narrow enough for the gripper, and stays where it is put"
+        return "nothing within reach fits between the fingers and stays where it is put"
 
     def rests(self, xp: Any, memory: Memory, s: Sight, which: Any, goal: Any) -> Any:
         """(...) whether it lies where it is to."""
@@ -154,9 +154,19 @@ class Stack(_Carry):
         """In words."""
         return f"stack {thing} on {target}"
 
-    def wants(self) -> str:
+    def lacks(self, layout: Layout) -> str:
         """In words."""
-        return f"{super().wants()}, with something else that carries it"
+        if not self.bases(layout):
+            return "nothing here has a top to stand on"
+        return "nothing that fits between the fingers stands on another thing here"
+
+    def choices(self, layout: Layout) -> list[tuple[str, ...]]:
+        """Each pair."""
+        return [(layout.names[k], layout.names[base]) for k, base in self.pairs(layout)]
+
+    def settled(self, layout: Layout) -> Self:
+        """The same with the object and the target named."""
+        return replace(super().settled(layout), target=layout.names[self.onto(layout)])
 
     def bases(self, layout: Layout) -> list[int]:
         """What something can stand on, the widest first: what fills its box has a top."""
@@ -241,9 +251,13 @@ class PlaceIn(Stack):
         """In words."""
         return f"put {thing} into {target}"
 
-    def wants(self) -> str:
+    def lacks(self, layout: Layout) -> str:
         """In words."""
-        return "within reach, narrow enough for the gripper and for the opening of a container here"
+        if layout.shape is None:
+            return "what has an opening is known once there are cousins: augment first"
+        if not self.bases(layout):
+            return "nothing here has an opening"
+        return "nothing that fits between the fingers goes through an opening here"
 
     def bases(self, layout: Layout) -> list[int]:
         """What has an opening, the widest first."""

@@ -68,9 +68,9 @@ class Push(Manipulation):
         """Half open: two fingertips keep a thing before them."""
         return 0.5
 
-    def wants(self) -> str:
+    def lacks(self, layout: Layout) -> str:
         """In words."""
-        return "within reach, stands, and is low and small enough to be pushed"
+        return "nothing within reach stands, and is low and small enough to be pushed"
 
     def suits(self, layout: Layout) -> list[int]:
         """What stands where the robot's base does, does not roll and is not tall for its width; the

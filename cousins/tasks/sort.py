@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -54,9 +54,17 @@ class Sort(Manipulation):
         """All of them."""
         return "everything"
 
-    def wants(self) -> str:
+    def lacks(self, layout: Layout) -> str:
         """In words."""
-        return "within reach and narrow enough for the gripper, both of what rolls and what stands"
+        return "not both what rolls and what stands is within reach and fits between the fingers"
+
+    def choices(self, layout: Layout) -> list[tuple[str, ...]]:
+        """It is about all of them."""
+        return [()] if self.suits(layout) else []
+
+    def settled(self, layout: Layout) -> Self:
+        """As it is."""
+        return self
 
     def suits(self, layout: Layout) -> list[int]:
         """All that is sorted, if there is something of either kind."""
