@@ -23,6 +23,8 @@ NEAR, TURNED = 0.006, 0.06  # m and rad, within which a place is reached
 WAIT = {CLOSE: 0.5, OPEN: 0.4}  # s
 PATIENCE = 2.5  # s after which the next thing is done all the same
 BLOCKED, SOON = 0.012, 0.3  # m behind where it is to be, and s into a phase: something is there
+TOUCHED = 0.006  # m that the tool hangs back as what it holds touches something
+SPARE = 0.02  # m wider, that fingers open within a container
 NOTHING = 0.004  # m between fingers that hold nothing
 CARRY = 0.04  # m of room between what is carried and what stands below
 AROUND = 0.05  # m beside the way, within which it counts what stands there
@@ -40,7 +42,8 @@ class Carrying:
     """n worlds. phase (n,), and since when, s (n,); place (n, 3), in the base's frame, and yaw
     (n,) of the tool as it takes the thing, and how far it opens (n,), m; held (n, 3): the tool from
     the thing's middle, as it was taken; tried (n,): grasps that failed; about (n,): the thing's
-    number; begun (n,): the height at which it was, m."""
+    number; begun (n,): the height at which it was, and taken (n,): how far the fingers are apart as
+    they hold it, m."""
 
     def __init__(self, episodes: Episodes) -> None:
         n, worlds = len(episodes.begun), episodes.worlds
@@ -49,7 +52,7 @@ class Carrying:
         self.grasping = Grasping(worlds, Gripper(opening=robot.opening))
         self.phase, self.tried = np.zeros(n, np.int64), np.zeros(n, np.int64)
         self.about = np.full(n, -1)
-        self.since, self.yaw, self.wide, self.begun = np.zeros((4, n))
+        self.since, self.yaw, self.wide, self.begun, self.taken = np.zeros((5, n))
         self.place, self.held = np.zeros((2, n, 3))
 
     def begin(self, episodes: Episodes, ids: Ids) -> None:
@@ -75,7 +78,11 @@ class Carrying:
         slow = np.where(np.isin(self.phase, [DOWN, LOWER]), SLOW, 1.0)
         arm = towards(episodes, s, spot, self.yaw, slow)
         shut = np.isin(self.phase, [CLOSE, UP, OVER, LOWER])
-        wide = np.where(self.phase == OPEN, np.maximum(self.wide, robot.opening * 0.95), self.wide)
+        self.taken = np.where(self.phase == LOWER, s.opening, self.taken)
+        lets = np.full(len(spot), robot.opening)
+        if isinstance(task, PlaceIn):  # within a container, no wider than it takes
+            lets = np.minimum(self.taken + SPARE, lets)
+        wide = np.where(np.isin(self.phase, [OPEN, AWAY]), lets, self.wide)
         grip = np.where(shut, -1.0, np.clip(2 * wide / robot.opening - 1, -1, 1))
         self._next(task, s, spot, at, time, beside)
         return np.column_stack([arm, grip])
@@ -134,6 +141,8 @@ class Carrying:
         turned = np.abs(turning(yaw_of(s.closing), self.yaw)) < TURNED
         there = (length(np, s.tool - spot) < NEAR) & turned & ~beside
         there |= (spent > PATIENCE) & (phase != ABOVE)
+        # What is set down touches ground, or a container's wall: no need to press.
+        there |= (phase == LOWER) & (s.lag[:, 2] < -TOUCHED) & (spent > SOON)
         for k, wait in WAIT.items():
             there = np.where(phase == k, spent > wait, there)
         ends = UP if isinstance(task, Lift) else AWAY

@@ -189,6 +189,11 @@ class Manipulation:
         """(..., 3) where the middle of that object's box is to come, or the gripper."""
         return memory["goal"]
 
+    def mark(self, xp: Any, layout: Layout, memory: Memory, now: Now) -> Any:
+        """(..., 4) a region that pictures show as an episode begins: where it is in the world, and
+        its radius, m; NaN for none."""
+        return xp.full((*now.time.shape, 4), xp.nan)
+
     def chosen(self, layout: Layout) -> list[int]:
         """The objects that an episode may be about. Raises UsageError for one that it does not
         suit, with those that it does."""
@@ -339,6 +344,16 @@ def jittered(xp: Any, layout: Layout, now: Now, which: Any, uniform: Any, most: 
     mine = (which * (share > 0)[..., None])[..., None] > 0
     pose = xp.where(mine, pose, now.pose)
     return replace(now, start=pose, pose=pose)
+
+
+def region(xp: Any, layout: Layout, memory: Memory, now: Now, radius: float) -> Any:
+    """(..., 4) what `mark` tells of a region about the goal, on what the thing stands on."""
+    s, hand = sight(xp, layout, now), now.hand
+    assert hand is not None
+    floor = of(xp, memory["which"], s.low)[..., 2:]
+    place = xp.concatenate([memory["goal"][..., :2], floor], -1)[..., None, :]
+    place = outward(xp, hand.base, place)[..., 0, :]
+    return xp.concatenate([place, 0 * floor + radius], -1)
 
 
 def within(layout: Layout) -> list[int]:

@@ -24,6 +24,7 @@ from cousins.tasks.manipulation import (
     manipulator,
     named,
     obstacles,
+    region,
     within,
 )
 
@@ -122,6 +123,10 @@ class PlaceOn(_Carry):
         goal = of(xp, first(xp, room, ROOM), places)
         return {**begun, **hovering(xp, manipulator(layout), s, which, uniform),
                 "goal": xp.concatenate([goal, middle[..., 2:]], -1)}  # fmt: skip
+
+    def mark(self, xp: Any, layout: Layout, memory: Memory, now: Now) -> Any:
+        """The region."""
+        return region(xp, layout, memory, now, self.radius)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from cousins.tasks.manipulation import (
     flag,
     manipulator,
     obstacles,
+    region,
     within,
 )
 
@@ -125,6 +126,10 @@ class Push(Manipulation):
         joints = robot.reaching(xp, tool, back + xp.pi / 2)  # open across the way
         return {**begun, "goal": xp.concatenate([goal, floor + extent[..., 2:] / 2], -1),
                 "first": length(xp, goal - middle), "level": level, JOINTS: joints}  # fmt: skip
+
+    def mark(self, xp: Any, layout: Layout, memory: Memory, now: Now) -> Any:
+        """The region."""
+        return region(xp, layout, memory, now, self.radius)
 
     def judge(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Verdict:
         """Worth: the share of the way that is done, and how near the fingertips are to right behind
