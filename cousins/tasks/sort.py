@@ -26,9 +26,9 @@ from cousins.tasks.manipulation import (
 )
 
 BORDER = 0.02  # m that a thing's middle is beyond the middle line
-OUT, ROW = 0.12, 0.07  # m from that line at which the places of a side begin, and between them
+OUT, ROW = 0.06, 0.05  # m from that line at which the places of a side begin, and between them
 # Along the line and off it, those first that are the least way off.
-ROWS = np.array(sorted(np.ndindex(9, 4), key=lambda at: (abs(at[0] - 4) + at[1], at))) - [4, 0]
+ROWS = np.array(sorted(np.ndindex(15, 7), key=lambda at: (abs(at[0] - 7) + at[1], at))) - [7, 0]
 GAP = 0.03  # m between things, for fingers
 AWAY = 0.03  # m over the last one that the fingers are in the end
 SLOW = 0.1  # m/s
