@@ -34,6 +34,7 @@ from .run import run
 from .scan import scan
 from .score import score
 from .tag import tag
+from .tasks import tasks
 from .train import train
 from .view import view
 from .weigh import weigh
@@ -47,7 +48,7 @@ app = typer.Typer(
 # In the order of use. A verb's module imports what it works with inside its function, so that
 # `cousins --help` answers at once.
 VERBS = (
-    tag, capture, scan, label, weigh, probe, calibrate, augment, run, train, evaluate, mine,
+    tag, capture, scan, label, weigh, probe, calibrate, augment, run, tasks, train, evaluate, mine,
     compare, deploy, view, render, export, info, list, check, film, score, doctor, demo,
 )  # fmt: skip
 for verb in VERBS:

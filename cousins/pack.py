@@ -22,6 +22,7 @@ from cousins.index import Index, index
 from cousins.pack_check import check
 from cousins.pack_mjcf import MAX_ASSET, MAX_XML, model_files
 from cousins.pack_reader import (
+    FEASIBLE,
     FILES,
     FOLDERS,
     MAX_ARRAYS,
@@ -43,6 +44,7 @@ from cousins.schema import (
     BackgroundEntry,
     CaptureSource,
     CousinEntry,
+    Feasibility,
     Manifest,
     Mined,
     ObjectEntry,
@@ -57,6 +59,7 @@ from cousins.types import Scene
 __all__ = [
     "Augmented",
     "CaptureSource",
+    "Feasibility",
     "Manifest",
     "Mined",
     "Pack",
@@ -74,6 +77,7 @@ __all__ = [
     "summary",
     "write",
     "write_families",
+    "write_feasible",
     "write_objects",
 ]
 
@@ -138,8 +142,10 @@ def write_families(
     if target.resolve() != pack.path.resolve():
         ensure_writable(target, force)
     source = pack.tree.source
+    # What was feasible was so for the cousins that go.
+    gone = ("model.xml", FEASIBLE)
     members: dict[str, bytes | Path] = {
-        name: source(name, MAX_JSON) for name in FILES if name in pack.tree and name != "model.xml"
+        name: source(name, MAX_JSON) for name in FILES if name in pack.tree and name not in gone
     }
     twin = twin_assets(pack)
     members.update({name: source(name, MAX_ASSET) for name in sorted(twin)})
@@ -174,13 +180,29 @@ def write_objects(
     source = pack.tree.source
     kept = set(pack.tree.sizes)
     if not keep_families:
-        kept = {name for name in kept if name in FILES} | twin_assets(pack)
+        kept = {name for name in kept if name in FILES and name != FEASIBLE} | twin_assets(pack)
     members: dict[str, bytes | Path] = {
         name: source(name, MAX_ARRAYS) for name in sorted(kept - {"model.xml"})
     }
     members["objects.json"] = _json(objects)
     members["model.xml"] = xml.encode()
     archive.replace(target, members)
+
+
+def write_feasible(pack: Pack, entries: Sequence[Feasibility]) -> None:
+    """Give a pack this feasible.json in place of its own, in one step. Raises PackError where it
+    cannot be written."""
+    data = _json(entries)
+    if not pack.tree.zipped:
+        archive.write_file(pack.path / FEASIBLE, data)
+        return
+    source = pack.tree.source
+    members: dict[str, bytes | Path] = {
+        name: source(name, MAX_ARRAYS) for name in sorted(set(pack.tree.sizes) - {"model.xml"})
+    }
+    members[FEASIBLE] = data
+    members["model.xml"] = source("model.xml", MAX_XML)
+    archive.replace(pack.path, members)
 
 
 def twin_assets(pack: Pack) -> set[str]:

@@ -27,6 +27,7 @@ from cousins.pack_mjcf import MAX_ASSET, check_png, compile_safe, model_files
 from cousins.schema import (
     SCHEMA_VERSION,
     CousinEntry,
+    Feasibility,
     Manifest,
     ObjectEntry,
     Quality,
@@ -40,7 +41,8 @@ from cousins.schema import (
 from cousins.types import Cousin, Mesh, Scene
 
 REQUIRED = ("model.xml", "manifest.json", "objects.json", "supports.json", "quality.json")
-FILES = (*REQUIRED, "surroundings.json")
+FEASIBLE = "feasible.json"
+FILES = (*REQUIRED, "surroundings.json", FEASIBLE)
 FOLDERS = ("assets", "families")
 FAMILY_FILES = ("model.xml", "cousins.npz", "cousins.jsonl")
 MAX_JSON = 64 << 20
@@ -54,7 +56,8 @@ _T = TypeVar("_T")
 class Pack:
     """A pack that was read: its JSON files as models; meshes and arrays stay on disk.
 
-    families: the numbers k of the folders families/<k>/.
+    families: the numbers k of the folders families/<k>/. feasible: what an expert could do, by task
+    and robot.
     """
 
     path: Path
@@ -65,6 +68,7 @@ class Pack:
     surroundings: Surroundings
     families: tuple[int, ...]
     tree: Tree = field(repr=False)
+    feasible: tuple[Feasibility, ...] = ()
 
 
 def open_pack(path: Path) -> Tree:
@@ -105,7 +109,10 @@ def read(path: Path) -> Pack:
         for name in FAMILY_FILES:
             if f"families/{k}/{name}" not in tree:
                 raise PackError(f"{path}: families/{k}/{name} is missing: augment the pack anew")
-    return Pack(tree.path, manifest, objects, supports, quality, surroundings, families, tree)
+    feasible = parse(tree, FEASIBLE, tuple[Feasibility, ...]) if FEASIBLE in tree else ()
+    return Pack(
+        tree.path, manifest, objects, supports, quality, surroundings, families, tree, feasible
+    )
 
 
 def check_version(tree: Tree) -> None:

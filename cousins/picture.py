@@ -30,6 +30,7 @@ TILE = (320, 240)
 # samples smooth edges for little.
 _SHADOW, _FINE, SAMPLES = 1024, 4096, 4
 _GAP, _STRIP = 4, 22
+_DISC, _MARKED = 0.001, (0.1, 0.8, 0.3, 0.6)  # m, half as thick as a mark is; its colour
 
 
 def write_cousin(model: mujoco.MjModel, fields: Mapping[str, NDArray[Any]]) -> None:
@@ -163,9 +164,11 @@ class Painter:
     def __init__(self, model: mujoco.MjModel, made: mujoco.Renderer) -> None:
         self.model, self._made = model, made
 
-    def rgb(self, data: mujoco.MjData, camera: str) -> Image:
-        """(h, w, 3). Raises UsageError for a camera that the model does not have."""
-        return self._paint(data, camera)
+    def rgb(self, data: mujoco.MjData, camera: str, mark: Array | None = None) -> Image:
+        """(h, w, 3). mark (4,): a place in the world and a radius, m, about which a disc is drawn
+        on what lies there; NaN for none. Raises UsageError for a camera that the model does not
+        have."""
+        return self._paint(data, camera, mark)
 
     def depth(self, data: mujoco.MjData, camera: str) -> NDArray[np.float32]:
         """(h, w), m along the camera's axis; 0 where there is nothing. Raises as `rgb`."""
@@ -187,10 +190,23 @@ class Painter:
         geom = kind == int(mujoco.mjtObj.mjOBJ_GEOM)
         return np.where(geom, self.model.geom_bodyid[np.where(geom, seen, 0)], -1)
 
-    def _paint(self, data: mujoco.MjData, camera: str) -> NDArray[Any]:
+    def _paint(self, data: mujoco.MjData, camera: str, mark: Array | None = None) -> NDArray[Any]:
         known_camera(self.model, camera)
         self._made.update_scene(data, camera=camera)
+        if mark is not None and np.isfinite(mark).all():
+            _disc(self._made.scene, mark)
         return self._made.render()
+
+
+def _disc(scene: mujoco.MjvScene, mark: Array) -> None:
+    """Add a flat disc to what is drawn."""
+    if scene.ngeom >= scene.maxgeom:
+        return
+    size = np.array([mark[3], _DISC, 0.0])
+    mujoco.mjv_initGeom(scene.geoms[scene.ngeom], int(mujoco.mjtGeom.mjGEOM_CYLINDER), size,
+                        np.asarray(mark[:3], float), np.eye(3).ravel(),
+                        np.array(_MARKED, np.float32))  # fmt: skip
+    scene.ngeom += 1
 
 
 @contextmanager

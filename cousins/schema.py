@@ -137,6 +137,24 @@ class Mined(_Model):
     cousins: tuple[MinedCousin, ...]
 
 
+class Feasibility(_Model):
+    """One entry of feasible.json: what the expert could not do, of one task with one robot.
+
+    task: by name; settings: all of them, as they were; control: how actions move the robot. tries:
+    episodes that each cousin had at most, with what seed. tried and infeasible: the numbers of the
+    cousins that were tried, and of those that the expert did in none of them.
+    """
+
+    task: Text
+    settings: dict[Text, Any] = {}
+    robot: Text
+    control: Text
+    tries: Annotated[int, Field(ge=1)]
+    seed: Annotated[int, Field(ge=0)]
+    tried: tuple[Annotated[int, Field(ge=0)], ...]
+    infeasible: tuple[Annotated[int, Field(ge=0)], ...] = ()
+
+
 class Manifest(_Model):
     """manifest.json. world_from_capture takes a point of the capture's world to the pack's, m.
 

@@ -132,6 +132,11 @@ class Episodes:
             if name not in self._memory:
                 self._memory[name] = np.zeros((len(self.begun), *value.shape[1:]), value.dtype)
             self._memory[name][ids] = value
+        if hasattr(self.task, "mark"):
+            told = self.worlds.layout
+            self.worlds.marks[ids] = self.task.mark(  # pyright: ignore
+                np, told, self._of(ids), self.now(ids)
+            )
         if self.look is not None:
             self.look.begin(ids, cousins, [d.noise for d in draws])
 

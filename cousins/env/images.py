@@ -49,10 +49,10 @@ FRAMES = Images(("rgb",), (CAMERA,), (480, 360), samples=SAMPLES)
 class Pictures:
     """Pictures of all worlds of any engine, as they are now; an `episodes.Look`.
 
-    "rgb" (h, w, 3); "depth" (h, w), m along the camera's axis, 0 where there is nothing;
-    "segmentation" (h, w): k for the k-th of the twin's objects, counted from 1, 0 for all else. Of
-    several cameras they lie one behind the other on a first axis. OpenGL is asked for at the first
-    picture, and kept until `close`.
+    "rgb" (h, w, 3), with the region that a task marks; "depth" (h, w), m along the camera's axis, 0
+    where there is nothing; "segmentation" (h, w): k for the k-th of the twin's objects, counted
+    from 1, 0 for all else. Of several cameras they lie one behind the other on a first axis. OpenGL
+    is asked for at the first picture, and kept until `close`.
     """
 
     def __init__(self, pack: Pack, worlds: Worlds, images: Images) -> None:
@@ -113,11 +113,11 @@ class Pictures:
         self._open.close()
 
     def _see(self, part: Part, world: int, out: Mapping[str, NDArray[Any]]) -> None:
-        studio = self._studio(part)
+        studio, mark = self._studio(part), self.worlds.marks[world]
         studio.show(self._fields[world], part.running.qpos[world - part.first])
         each = len(self.images.cameras) > 1
         for c, camera in enumerate(self.images.cameras):
-            seen = {kind: studio.see(kind, camera) for kind in out}
+            seen = {kind: studio.see(kind, camera, mark) for kind in out}
             if self.images.noise:
                 self._spoil(part, world, seen)
             for kind, value in seen.items():
@@ -161,7 +161,9 @@ class _Studio:
         mujoco.mj_comPos(self.model, self.data)
         mujoco.mj_camlight(self.model, self.data)
 
-    def see(self, kind: str, camera: str) -> NDArray[Any]:
+    def see(self, kind: str, camera: str, mark: NDArray[Any]) -> NDArray[Any]:
         if kind == "segmentation":
             return self.owner[self.paint.bodies(self.data, camera)]
-        return (self.paint.depth if kind == "depth" else self.paint.rgb)(self.data, camera)
+        if kind == "depth":
+            return self.paint.depth(self.data, camera)
+        return self.paint.rgb(self.data, camera, mark)

@@ -5,7 +5,16 @@ from __future__ import annotations
 import gymnasium
 
 # gymnasium's name of a task, and the task's own.
-NAMES = {"cousins/Hold-v0": "hold"}
+NAMES = {
+    "cousins/Hold-v0": "hold",
+    "cousins/Reach-v0": "reach",
+    "cousins/Push-v0": "push",
+    "cousins/Lift-v0": "lift",
+    "cousins/PlaceOn-v0": "place_on",
+    "cousins/PlaceIn-v0": "place_in",
+    "cousins/Stack-v0": "stack",
+    "cousins/Sort-v0": "sort",
+}
 
 
 def register() -> None:

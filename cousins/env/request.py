@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cousins import pack as packs
 from cousins.engines import Engine
 from cousins.engines import engine as engine_named
+from cousins.env.able import able
 from cousins.env.episodes import LARGEST, Episodes, Seen
 from cousins.env.images import KINDS, Images, Pictures
 from cousins.env.worlds import Chosen, Pool, Worlds, pool
@@ -85,6 +86,7 @@ def request(
     settings: Mapping[str, Any],
     robot: Robot | str | None = None,
     control: str = "delta",
+    feasible: bool = False,
 ) -> Request:
     """See `CousinsVectorEnv`. settings: each goes to the task or the engine, whichever is given
     by name and has it. Raises UsageError for what there is not, PackError for a bad pack."""
@@ -124,6 +126,8 @@ def request(
     if found[0].robotic:
         joined = named_robot(DEFAULT if robot is None else robot) if not isinstance(
             robot, Robot) else robot  # fmt: skip
+    if feasible and joined is not None:
+        among = able(opened, among, found[0], joined, control)
     return Request(opened, found[0], found[1], among, "state" in kinds, images, joined, control)
 
 

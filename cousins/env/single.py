@@ -40,6 +40,7 @@ class CousinEnv(Env[Observation, Array]):
         engine: Engine | str = "cpu",
         robot: Robot | str | None = None,
         control: str = "delta",
+        feasible: bool = False,
         observe: Sequence[str] = ("state",),
         cameras: Sequence[str] = (CAMERA,),
         size: tuple[int, int] = (128, 96),
@@ -52,7 +53,7 @@ class CousinEnv(Env[Observation, Array]):
         it."""
         check_render(render_mode)
         asked = request(pack, task, engine, cousin, observe, cameras, size, noise, settings,
-                        robot, control)  # fmt: skip
+                        robot, control, feasible)  # fmt: skip
         self.request, self.task, self.render_mode = asked, asked.task, render_mode
         self._loaded: dict[int, Episodes] = {}
         self._frames: dict[int, Pictures] = {}

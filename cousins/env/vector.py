@@ -51,6 +51,7 @@ class CousinsVectorEnv(VectorEnv[Observation, Array, NDArray[Any]]):
         engine: Engine | str = "cpu",
         robot: Robot | str | None = None,
         control: str = "delta",
+        feasible: bool = False,
         cousins: Chosen = None,
         seed: Seeds = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
@@ -65,8 +66,13 @@ class CousinsVectorEnv(VectorEnv[Observation, Array, NDArray[Any]]):
         each episode takes another cousin.
 
         pack: where it lies, or what `cousins.pack.read` gives. task, engine: by name or as they
-        are; settings: of those that are given by name, as `pushes=2` or `threads=4`. cousins: the
-        pack numbers of those that may be drawn, or a span of distances from the twin as two floats.
+        are, as "push:cylinder_1"; settings: of those that are given by name, as `pushes=2` or
+        `threads=4`. robot: of a task that takes one, by its name ("gantry" by default), or as
+        `cousins.robots.robot` gives it; control: what actions move, "delta" (the tool by steps),
+        "pose" (the tool to a place) or "joint", see `cousins.robots.control`. cousins: the
+        pack numbers of those that may be drawn, a span of distances from the twin as two floats, or
+        "twin", which is number -1. feasible: without those in which the expert never did the task,
+        as `cousins tasks --check` found.
         seed: of the first world, the others count on; or one each. autoreset_mode: when a world
         whose episode is over begins the next, as gymnasium has it.
 
@@ -86,7 +92,7 @@ class CousinsVectorEnv(VectorEnv[Observation, Array, NDArray[Any]]):
             modes = ", ".join(mode.value for mode in AutoresetMode)
             raise UsageError(f"no autoreset_mode {autoreset_mode!r}; there are: {modes}") from None
         asked = request(pack, task, engine, cousins, observe, cameras, size, noise, settings,
-                        robot, control)  # fmt: skip
+                        robot, control, feasible)  # fmt: skip
         self.request, self.num_envs, self.render_mode = asked, num_envs, render_mode
         self.episodes: Episodes = asked.load(asked.pool, num_envs)
         self.task = asked.task

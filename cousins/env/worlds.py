@@ -189,7 +189,8 @@ class Worlds:
     """n worlds, each of one family for its life, with a cousin of it that may change at a reset.
 
     layout: what a task knows of the pack. cousin (n,): the place in `pool` of the cousin that each
-    runs. A: the twin's own objects.
+    runs. marks (n, 4): where pictures show a region, a place in the world and a radius, m; NaN for
+    none. A: the twin's own objects.
     """
 
     def __init__(
@@ -214,6 +215,7 @@ class Worlds:
         families, of = np.unique(chosen.family, return_inverse=True)
         counts = np.bincount(of, often).astype(np.int64)
         self.cousin, parts, told = np.zeros(n, np.int64), [], None
+        self.marks = np.full((n, 4), np.nan)
         first = 0
         for k, many in zip(families.tolist(), shares(counts, n).tolist(), strict=True):
             if not many:

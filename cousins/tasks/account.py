@@ -12,7 +12,7 @@ from cousins.tasks.frames import Sight, length, of
 
 UPRIGHT = 0.7  # cosine of the lean past which a thing has fallen over
 FELL = 0.05  # m below where it stood, it has fallen off
-HELD = 0.04  # m from the tool that a thing's middle, or its top, is while it is held
+HELD = 0.015  # m outside of a thing's bounds that the tool is at most while it holds it
 SPARE = 0.012  # m wider than the thing that the fingers are at most while they hold it
 SHUT = 0.003  # m: they hold nothing
 RAISED = 0.03  # m: it was taken up
@@ -40,9 +40,7 @@ def tumbled(xp: Any, layout: Layout, s: Sight, but: Any = None) -> Any:
 
 def holding(xp: Any, s: Sight, which: Any) -> Any:
     """(...) whether a thing is between the fingers, 0 or 1, however far these are apart."""
-    middle, high, low = (of(xp, which, v) for v in (s.middle, s.high, s.low))
-    level = (s.tool[..., 2] < high[..., 2] + 0.01) & (s.tool[..., 2] > low[..., 2] - 0.02)
-    return (level & (length(xp, (s.tool - middle)[..., :2]) < HELD)).astype(float)
+    return (of(xp, which, s.within) > -HELD).astype(float)
 
 
 def watch(

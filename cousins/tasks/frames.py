@@ -45,9 +45,10 @@ class Sight:
     tool (..., 3) and its rotation (..., 3, 3): z the way that the gripper points, y the way along
     which it closes; lag (..., 3): from where the tool is to where it is told to be; opening (...).
     position (..., A, 3), rotation (..., A, 3, 3) and velocity (..., A, 3) of objects; low and high
-    (..., A, 3): the least boxes, upright in this frame, about their bounds; size (..., A, 3) of
-    those bounds, along the objects' own axes. start (..., A, 3):
-    where they stood, and up (..., A): the cosine of how far each leans from how it stood.
+    (..., A, 3): the least boxes, upright in this frame, about their bounds; size (..., A, 3): of
+    those bounds, along the objects' own axes. start (..., A, 3): where they stood, and up (..., A):
+    the cosine of how far each leans from how it stood; within (..., A): how far the tool lies
+    inside of each one's own bounds, negative outside.
     """
 
     tool: Any
@@ -62,6 +63,7 @@ class Sight:
     size: Any
     start: Any
     up: Any
+    within: Any
 
     @property
     def closing(self) -> Any:
@@ -109,11 +111,13 @@ def sight(xp: Any, layout: Layout, now: Now) -> Sight:
     began = matrix(xp, now.start[..., 3:])
     # Which way in the object's own frame was up, and how far that is from up now.
     up = (began[..., 2, :] * world[..., 2, :]).sum(-1)
+    local = back(turn, tool[..., None, :] - position)
     return Sight(
         tool=tool, rotation=rotation, lag=told - tool, opening=hand.opening,
         position=position, turn=turn, velocity=back(base[..., None, :, :], now.velocity[..., :3]),
         low=centre - extent, high=centre + extent, size=2 * half + 0 * centre,
         start=inward(xp, hand.base, now.start[..., :3]), up=up,
+        within=xp.minimum(local - shape.low, shape.high - local).min(-1),
     )  # fmt: skip
 
 

@@ -33,9 +33,9 @@ class Lift(Manipulation):
         """In words."""
         return f"pick up {thing}"
 
-    def wants(self) -> str:
+    def lacks(self, layout: Layout) -> str:
         """In words."""
-        return "within reach, and narrow enough for the gripper"
+        return "nothing within reach fits between the fingers"
 
     def suits(self, layout: Layout) -> list[int]:
         """What fits between the open fingers, the narrowest for that first."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,9 +101,20 @@ class Manipulation:
         """Which objects it can be done with."""
         raise NotImplementedError
 
-    def wants(self) -> str:
-        """What an object has to be for it, in words."""
-        return "within reach"
+    def lacks(self, layout: Layout) -> str:
+        """Why there is nothing to do it with, where there is not, in words."""
+        return "nothing here is within reach"
+
+    def choices(self, layout: Layout) -> list[tuple[str, ...]]:
+        """What follows the task's name, as `cousins.tasks.task` takes it: each object that it suits
+        and, of those that have one, each target."""
+        return [(layout.names[k],) for k in self.suits(layout)]
+
+    def settled(self, layout: Layout) -> Self:
+        """The same with the object named that it takes by itself. Raises UsageError as `chosen`."""
+        if self.object == ANY:
+            return self
+        return replace(self, object=layout.names[self.chosen(layout)[0]])
 
     def numbers(self, layout: Layout) -> int:
         """The object, the goal's way and distance, the tool's beginning, and the object's."""
@@ -178,13 +189,18 @@ class Manipulation:
         """(..., 3) where the middle of that object's box is to come, or the gripper."""
         return memory["goal"]
 
+    def mark(self, xp: Any, layout: Layout, memory: Memory, now: Now) -> Any:
+        """(..., 4) a region that pictures show as an episode begins: where it is in the world, and
+        its radius, m; NaN for none."""
+        return xp.full((*now.time.shape, 4), xp.nan)
+
     def chosen(self, layout: Layout) -> list[int]:
         """The objects that an episode may be about. Raises UsageError for one that it does not
         suit, with those that it does."""
         good = self.suits(layout)
         names = [layout.names[k] for k in good]
         if not good:
-            raise UsageError(f"task {self.name}: nothing here is {self.wants()}")
+            raise UsageError(f"task {self.name}: {self.lacks(layout)}")
         if self.object in ("", ANY):
             return good if self.object == ANY else good[:1]
         if self.object not in names:
@@ -328,6 +344,16 @@ def jittered(xp: Any, layout: Layout, now: Now, which: Any, uniform: Any, most: 
     mine = (which * (share > 0)[..., None])[..., None] > 0
     pose = xp.where(mine, pose, now.pose)
     return replace(now, start=pose, pose=pose)
+
+
+def region(xp: Any, layout: Layout, memory: Memory, now: Now, radius: float) -> Any:
+    """(..., 4) what `mark` tells of a region about the goal, on what the thing stands on."""
+    s, hand = sight(xp, layout, now), now.hand
+    assert hand is not None
+    floor = of(xp, memory["which"], s.low)[..., 2:]
+    place = xp.concatenate([memory["goal"][..., :2], floor], -1)[..., None, :]
+    place = outward(xp, hand.base, place)[..., 0, :]
+    return xp.concatenate([place, 0 * floor + radius], -1)
 
 
 def within(layout: Layout) -> list[int]:

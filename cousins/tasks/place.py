@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from cousins.tasks.manipulation import (
     manipulator,
     named,
     obstacles,
+    region,
     within,
 )
 
@@ -31,9 +32,10 @@ NEAR, FAR = 0.12, 0.25  # m that a region lies off
 LOW = 0.015  # m over where it would lie that it may be let go
 AWAY = 0.02  # m that the fingers are then off it, to either side or above
 SLOW = 0.1  # m/s
+SHALLOW, WALL = 0.75, 0.01  # of its depth, that a bowl's radius is; m, its wall and its slope
 SUNK = 0.75  # of an opening's depth, above which a thing is not in it
 WIDER = 0.005  # m, radius of an opening beyond that of what goes in
-WIDE = 0.6  # of a thing's long side, that what carries it is wide
+WIDE = 0.33  # of a thing's long side, that what carries it is wide
 FILLED = 0.6  # of its box: a cylinder fills .79 of it, a bowl a fifth
 
 
@@ -47,9 +49,9 @@ class _Carry(Manipulation):
         rolls = flag(layout, "rolls")
         return [k for k in graspable(layout) if not rolls[k]]
 
-    def wants(self) -> str:
+    def lacks(self, layout: Layout) -> str:
         """In words."""
-        return "within reach, narrow enough for the gripper, and stays where it is put"
+        return "nothing within reach fits between the fingers and stays where it is put"
 
     def rests(self, xp: Any, memory: Memory, s: Sight, which: Any, goal: Any) -> Any:
         """(...) whether it lies where it is to."""
@@ -122,6 +124,10 @@ class PlaceOn(_Carry):
         return {**begun, **hovering(xp, manipulator(layout), s, which, uniform),
                 "goal": xp.concatenate([goal, middle[..., 2:]], -1)}  # fmt: skip
 
+    def mark(self, xp: Any, layout: Layout, memory: Memory, now: Now) -> Any:
+        """The region."""
+        return region(xp, layout, memory, now, self.radius)
+
 
 @dataclass(frozen=True)
 class Stack(_Carry):
@@ -153,9 +159,19 @@ class Stack(_Carry):
         """In words."""
         return f"stack {thing} on {target}"
 
-    def wants(self) -> str:
+    def lacks(self, layout: Layout) -> str:
         """In words."""
-        return f"{super().wants()}, with something else that carries it"
+        if not self.bases(layout):
+            return "nothing here has a top to stand on"
+        return "nothing that fits between the fingers stands on another thing here"
+
+    def choices(self, layout: Layout) -> list[tuple[str, ...]]:
+        """Each pair."""
+        return [(layout.names[k], layout.names[base]) for k, base in self.pairs(layout)]
+
+    def settled(self, layout: Layout) -> Self:
+        """The same with the object and the target named."""
+        return replace(super().settled(layout), target=layout.names[self.onto(layout)])
 
     def bases(self, layout: Layout) -> list[int]:
         """What something can stand on, the widest first: what fills its box has a top."""
@@ -240,9 +256,13 @@ class PlaceIn(Stack):
         """In words."""
         return f"put {thing} into {target}"
 
-    def wants(self) -> str:
+    def lacks(self, layout: Layout) -> str:
         """In words."""
-        return "within reach, narrow enough for the gripper and for the opening of a container here"
+        if layout.shape is None:
+            return "what has an opening is known once there are cousins: augment first"
+        if not self.bases(layout):
+            return "nothing here has an opening"
+        return "nothing that fits between the fingers goes through an opening here"
 
     def bases(self, layout: Layout) -> list[int]:
         """What has an opening, the widest first."""
@@ -254,9 +274,13 @@ class PlaceIn(Stack):
 
     def carries(self, layout: Layout, base: int, k: int) -> bool:
         """Whether it goes through the opening."""
-        assert layout.shape is not None
-        half = float(np.hypot(*layout.size[k, :2])) / 2
-        return half + WIDER <= float(layout.shape.radius[base])
+        shape = layout.shape
+        assert shape is not None
+        wide, deep = float(shape.radius[base]), float(shape.depth[base])
+        if wide > SHALLOW * deep:
+            # The ball that the radius is of lies on the bottom: the rim is wider.
+            wide = max(wide, float(layout.size[base, :2].min()) / 2 - WALL)
+        return float(np.hypot(*layout.size[k, :2])) / 2 + WIDER <= wide
 
     def taken(self, layout: Layout) -> list[int]:
         """What can be grasped; what rolls as well."""

@@ -21,6 +21,7 @@ from cousins.tasks.manipulation import (
     flag,
     manipulator,
     obstacles,
+    region,
     within,
 )
 
@@ -68,9 +69,9 @@ class Push(Manipulation):
         """Half open: two fingertips keep a thing before them."""
         return 0.5
 
-    def wants(self) -> str:
+    def lacks(self, layout: Layout) -> str:
         """In words."""
-        return "within reach, stands, and is low and small enough to be pushed"
+        return "nothing within reach stands, and is low and small enough to be pushed"
 
     def suits(self, layout: Layout) -> list[int]:
         """What stands where the robot's base does, does not roll and is not tall for its width; the
@@ -125,6 +126,10 @@ class Push(Manipulation):
         joints = robot.reaching(xp, tool, back + xp.pi / 2)  # open across the way
         return {**begun, "goal": xp.concatenate([goal, floor + extent[..., 2:] / 2], -1),
                 "first": length(xp, goal - middle), "level": level, JOINTS: joints}  # fmt: skip
+
+    def mark(self, xp: Any, layout: Layout, memory: Memory, now: Now) -> Any:
+        """The region."""
+        return region(xp, layout, memory, now, self.radius)
 
     def judge(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Verdict:
         """Worth: the share of the way that is done, and how near the fingertips are to right behind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -13,11 +13,23 @@ from cousins.tasks import OBJECTS, Layout, Memory, Now, Verdict, Watched
 from cousins.tasks.account import fallen
 from cousins.tasks.frames import Sight, length, of, sight
 from cousins.tasks.lift import graspable, hovering, taken
-from cousins.tasks.manipulation import DRAWN, Manipulation, flag, jittered, manipulator
+from cousins.tasks.manipulation import (
+    DRAWN,
+    Manipulation,
+    across,
+    clear,
+    first,
+    flag,
+    jittered,
+    manipulator,
+    obstacles,
+)
 
 BORDER = 0.02  # m that a thing's middle is beyond the middle line
-ROW = 0.09  # m between the places of a side
-OUT = 0.16  # m from the middle line at which they are
+OUT, ROW = 0.06, 0.05  # m from that line at which the places of a side begin, and between them
+# Along the line and off it, those first that are the least way off.
+ROWS = np.array(sorted(np.ndindex(15, 7), key=lambda at: (abs(at[0] - 7) + at[1], at))) - [7, 0]
+GAP = 0.03  # m between things, for fingers
 AWAY = 0.03  # m over the last one that the fingers are in the end
 SLOW = 0.1  # m/s
 
@@ -27,7 +39,7 @@ class Sort(Manipulation):
     """Everything that can be grasped is to be on its kind's side of the line straight ahead of the
     robot's base: what rolls on the left, what stands on the right."""
 
-    limit: float = 30.0
+    limit: float = 45.0
 
     @property
     def name(self) -> str:
@@ -42,9 +54,17 @@ class Sort(Manipulation):
         """All of them."""
         return "everything"
 
-    def wants(self) -> str:
+    def lacks(self, layout: Layout) -> str:
         """In words."""
-        return "within reach and narrow enough for the gripper, both of what rolls and what stands"
+        return "not both what rolls and what stands is within reach and fits between the fingers"
+
+    def choices(self, layout: Layout) -> list[tuple[str, ...]]:
+        """It is about all of them."""
+        return [()] if self.suits(layout) else []
+
+    def settled(self, layout: Layout) -> Self:
+        """As it is."""
+        return self
 
     def suits(self, layout: Layout) -> list[int]:
         """All that is sorted, if there is something of either kind."""
@@ -73,10 +93,31 @@ class Sort(Manipulation):
             mine = xp.broadcast_to(xp.asarray(each[k]), now.pose.shape[:-1])
             drawn = uniform[..., DRAWN + 3 * k :][..., :3]
             now = jittered(xp, layout, now, mine, drawn, self.jitter)
-        memory = {"side": xp.broadcast_to(xp.asarray(sides), now.pose.shape[:-1])}
         s = sight(xp, layout, now)
+        memory = {"side": xp.broadcast_to(xp.asarray(sides), now.pose.shape[:-1])}
+        memory["place"] = self._places(xp, layout, memory, now, s)
         which = self.about(xp, layout, memory, s)
         return {**memory, OBJECTS: now.pose, **hovering(xp, robot, s, which, uniform)}
+
+    def _places(self, xp: Any, layout: Layout, memory: Memory, now: Now, s: Sight) -> Any:
+        """(..., A, 3) where each thing is to go: to a free place on its side, the nearest along the
+        line and to it; what is right stays."""
+        right, each = self.right(xp, memory, s), np.eye(len(layout.names))
+        out, taken_ = s.middle, []
+        for k in np.flatnonzero(self.sides(layout)).tolist():
+            mine = xp.broadcast_to(xp.asarray(each[k]), now.pose.shape[:-1])
+            radius = across(xp, mine, now)
+            others = xp.concatenate([obstacles(xp, layout, mine, now, s), *taken_], -2)
+            x = s.middle[..., k, 0, None] + ROW * xp.asarray(ROWS[:, 0])
+            y = memory["side"][..., k, None] * (OUT + ROW * xp.asarray(ROWS[:, 1]))
+            tried = xp.stack([x, y], -1)
+            room = clear(xp, layout, now, mine, tried, others, radius)
+            best = of(xp, first(xp, room, GAP), tried)
+            best = xp.where(right[..., k, None], s.middle[..., k, :2], best)
+            flat = xp.concatenate([best, s.middle[..., k, 2:]], -1)
+            taken_.append(xp.concatenate([flat, radius[..., None]], -1)[..., None, :])
+            out = xp.where(mine[..., None] > 0, flat[..., None, :], out)
+        return out
 
     def right(self, xp: Any, memory: Memory, s: Sight) -> Any:
         """(..., A) which things lie where they are to be, with those that are not sorted."""
@@ -94,22 +135,8 @@ class Sort(Manipulation):
         return (k[..., None] == order).astype(float)
 
     def goal(self, xp: Any, layout: Layout, memory: Memory, s: Sight) -> Any:
-        """(..., 3) the place of that one on its side: the nearest along the line that is free."""
-        which = self.about(xp, layout, memory, s)
-        side = (which * memory["side"]).sum(-1)
-        at = of(xp, which, s.middle)
-        others = s.middle[..., :2] + 1e3 * which[..., None]
-        robot = manipulator(layout)
-        low, high = robot.low[0] + 0.05, robot.high[0] - 0.05
-        rows = xp.arange(7) - 3
-        x = xp.clip(at[..., None, 0] + ROW * rows, low, high)
-        y = xp.broadcast_to(OUT * side[..., None], x.shape)
-        places = xp.stack([x, y], -1)
-        gap = length(xp, places[..., :, None, :] - others[..., None, :, :]).min(-1)
-        score = xp.where(gap > ROW, 1.0, gap) - 1e-3 * xp.abs(rows)
-        best = (xp.argmax(score, -1)[..., None] == xp.arange(7)).astype(float)
-        start = of(xp, which, s.start)[..., 2:]
-        return xp.concatenate([of(xp, best, places), start], -1)
+        """(..., 3) its place."""
+        return of(xp, self.about(xp, layout, memory, s), memory["place"])
 
     def judge(self, xp: Any, layout: Layout, memory: Memory, now: Now, action: Any) -> Verdict:
         """Worth: the share that is on its side, and what is done about the next one."""
