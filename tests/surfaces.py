@@ -1,5 +1,6 @@
 """Seen surfaces and depth images of known shapes, for tests of what a scan is made of."""
 
+import cv2
 import numpy as np
 import open3d as o3d
 import trimesh
@@ -120,3 +121,19 @@ def chamfer(a, b, n=4000):
     a, b = (trimesh.Trimesh(m.vertices, m.faces, process=False) for m in (a, b))
     ends = [trimesh.sample.sample_surface(m, n, seed=0)[0] for m in (a, b)]
     return (off(b, ends[0]).mean() + off(a, ends[1]).mean()) / 2
+
+
+def inner_points(mesh, uv, n=2000):
+    """Points all over the mesh, and where they lie in the texture."""
+    rng = np.random.default_rng(0)
+    face, weights = rng.integers(0, len(mesh.faces), n), rng.dirichlet((1, 1, 1), n)
+    return (np.einsum("nc,ncd->nd", weights, mesh.vertices[mesh.faces[face]]),
+            np.einsum("nc,ncd->nd", weights, uv[face]))  # fmt: skip
+
+
+def lookup(mesh, uv):
+    """The texture's colours at uv (n, 2), bilinear as a renderer has it."""
+    h, w = mesh.texture.shape[:2]
+    x = (uv[:, 0] * w - 0.5).astype(np.float32)[None]
+    y = ((1 - uv[:, 1]) * h - 0.5).astype(np.float32)[None]
+    return cv2.remap(mesh.texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]

@@ -1,12 +1,24 @@
 """From seen surface to closed mesh, collision shapes, texture and background."""
 
-import cv2
 import numpy as np
 import pytest
 import trimesh
 from hypothesis import given
 from hypothesis import strategies as st
-from surfaces import CAMERA, TABLE, around, bowl, chamfer, filmed, plane, seen, standing, turned
+from surfaces import (
+    CAMERA,
+    TABLE,
+    around,
+    bowl,
+    chamfer,
+    filmed,
+    inner_points,
+    lookup,
+    plane,
+    seen,
+    standing,
+    turned,
+)
 
 from cousins.errors import ScanError
 from cousins.mesh import solid_moments
@@ -138,25 +150,9 @@ def test_every_texel_belongs_to_one_face(name, how):
     assert np.allclose(atlas.weights.sum(1), 1, atol=1e-4)
 
 
-def lookup(mesh, uv):
-    """The texture's colours at uv (n, 2), bilinear as a renderer has it."""
-    h, w = mesh.texture.shape[:2]
-    x = (uv[:, 0] * w - 0.5).astype(np.float32)[None]
-    y = ((1 - uv[:, 1]) * h - 0.5).astype(np.float32)[None]
-    return cv2.remap(mesh.texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
-
-
 def by_position(mesh):
     low, span = mesh.vertices.min(0), np.maximum(np.ptp(mesh.vertices, axis=0), 1e-9)
     return lambda p: 255 * (p - low) / span
-
-
-def inner_points(mesh, uv, n=2000):
-    """Points all over the mesh, and where they lie in the texture."""
-    rng = np.random.default_rng(0)
-    face, weights = rng.integers(0, len(mesh.faces), n), rng.dirichlet((1, 1, 1), n)
-    return (np.einsum("nc,ncd->nd", weights, mesh.vertices[mesh.faces[face]]),
-            np.einsum("nc,ncd->nd", weights, uv[face]))  # fmt: skip
 
 
 @pytest.mark.parametrize("how", ATLASES)

@@ -8,7 +8,8 @@ import pytest
 import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from surfaces import TABLE, around, chamfer, filmed, plane, standing
+from scipy.spatial import KDTree
+from surfaces import TABLE, around, chamfer, filmed, inner_points, lookup, plane, standing
 
 from cousins import scanning
 from cousins.assembly import bake_all
@@ -181,6 +182,12 @@ def test_a_film_with_hands_scans_to_the_same_shapes(handled):
 
 
 def test_hands_leave_no_colour_on_the_objects(handled):
+    """By place on the surface: how a texture is laid out may differ."""
     for a, b in zip(handled[0][0], handled[1][0], strict=True):
-        one, two = (m.texture.reshape(-1, 3).astype(float) for m in (a, b))
-        assert np.abs(one.mean(0) - two.mean(0)).max() < 8
+        (points, uv), (others, theirs) = (inner_points(m, m.uv) for m in (a, b))
+        above = points[:, 2] > points[:, 2].min() + 0.01
+        nearest = KDTree(others).query(points[above])[1]
+        one = lookup(a, uv).astype(float)[above]
+        two = lookup(b, theirs).astype(float)[nearest]
+        assert np.abs(one.mean(0) - two.mean(0)).max() < 3
+        assert (np.abs(one - two).max(1) > 40).mean() < 0.05
