@@ -111,7 +111,7 @@ def test_without_an_expert_nothing_is_said_of_feasible(pack, tmp_path):
 def test_a_policy_that_never_succeeds_or_never_fails_has_nothing_to_be_mined(pack, tmp_path):
     with pytest.raises(MiningError, match="train it first"):
         mined(pack, tmp_path / "m", Still(), rollouts=60, cousins=3)
-    with pytest.raises(MiningError, match="no cousin on which it does worse"):
+    with pytest.raises(MiningError, match="no cousin on which it succeeds"):
         mined(pack, tmp_path / "m", Still(), task=Hold(pushes=0, limit=0.1), rollouts=60, cousins=3)
     assert list(tmp_path.iterdir()) == []
 

@@ -12,28 +12,26 @@ from cousins.mining.space import Points, Space
 from cousins.types import Array
 
 ALIKE = 0.5  # of how far ordinary points lie apart: what is nearer to a harder one is left out
-UNKNOWN, UNABLE, ABLE = -1, 0, 1
 
 
 @dataclass(frozen=True)
 class Archive:
-    """n points that passed their certificate. generation (n,); successes, trials (n,) of the
-    policy; reward (n,): the mean; level (n,): success that was expected of each; able (n,): whether
-    the expert has ever succeeded, `UNKNOWN` where it was not asked."""
+    """n points that passed their certificate. generation (n,); breaks (n,): episodes of `trials`
+    (n,) in which the policy failed and the expert did not; reward (n,): the policy's mean; level
+    (n,): the share of breaks that was expected of each."""
 
     points: Points
     generation: NDArray[np.int64]
-    successes: NDArray[np.int64]
+    breaks: NDArray[np.int64]
     trials: NDArray[np.int64]
     reward: Array
     level: Array
-    able: NDArray[np.int64]
 
     @classmethod
     def empty(cls, width: int) -> Archive:
         """Nothing."""
         none, no = np.zeros(0, np.int64), np.zeros(0)
-        return cls(Points(np.zeros((0, width)), none), none, none, none, no, no, none)
+        return cls(Points(np.zeros((0, width)), none), none, none, none, no, no)
 
     def __len__(self) -> int:
         return len(self.generation)
@@ -51,17 +49,18 @@ class Archive:
 
     @property
     def rate(self) -> Array:
-        """(n,) the success rate, as if `PRIOR` episodes more had gone as was expected."""
-        return (self.successes + PRIOR * self.level) / (self.trials + PRIOR)
+        """(n,) of breaks, as if `PRIOR` episodes more had gone as was expected."""
+        return (self.breaks + PRIOR * self.level) / (self.trials + PRIOR)
 
     def order(self) -> NDArray[np.int64]:
-        """(n,) the hardest first; of those alike, the one with less reward."""
-        return np.lexsort([np.arange(len(self)), self.reward, self.rate])
+        """The hardest of those that the expert does first, and none that never broke the policy; of
+        those alike, the one with less reward."""
+        order = np.lexsort([np.arange(len(self)), self.reward, -self.rate])
+        return order[self.breaks[order] > 0]
 
     def hardest(self, count: int) -> Archive:
-        """At most so many, the hardest first, without what the expert does not do."""
-        order = self.order()
-        return self[order[self.able[order] != UNABLE][:count]]
+        """At most so many, the hardest first."""
+        return self[self.order()[:count]]
 
     def apart(self, space: Space, count: int) -> Archive:
         """At most so many, the hardest first, none of which is much like a harder one."""

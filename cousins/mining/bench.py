@@ -78,6 +78,20 @@ class Bench:
             return np.zeros(0, bool)
         return rollout(on, plan, expert).success if len(plan) else np.zeros(0, bool)
 
+    def broken(
+        self, on: Stage, plan: Sequence[Draw], success: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], int]:
+        """(E,) whether the expert does what the policy failed at, of a plan's episodes of which the
+        policy did some (E,); and how many rollouts that took. Without an expert, what it failed at.
+        """
+        failed = np.flatnonzero(~success)
+        did = self.expert(on, [plan[k] for k in failed.tolist()])
+        if len(did) != len(failed):
+            return ~success, 0
+        broke = np.zeros(len(plan), bool)
+        broke[failed] = did
+        return broke, len(did)
+
     def _part(self, before: int, whole: int) -> Progress:
         def report(stage: str, done: int, total: int) -> None:
             self.progress(stage, before + done, whole or total)

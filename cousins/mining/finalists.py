@@ -1,52 +1,50 @@
-"""The best of a search, tried again: what did badly in two episodes was mostly unlucky."""
+"""The best of a search, tried again and again, half of them each time (Karnin et al. 2013, "Almost
+optimal exploration in multi-armed bandits"): what did badly once was mostly unlucky."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cousins.bank import Family
 from cousins.evaluation.rates import Rate, rate
-from cousins.mining.archive import UNABLE, UNKNOWN, Archive
+from cousins.mining.archive import Archive
 from cousins.mining.bench import Arrays, Bench, alike, fresh
-from cousins.mining.generations import shown_to
 from cousins.mining.space import Certified, Space
 
-MORE, LAST = 3.0, 1.5  # times as many as are wanted are tried again at first, and then
-AGAIN, LATER, END = 1_000_001, 1_000_002, 1_000_003  # in place of a generation's number
+ROUNDS = 4  # each of as many rollouts; in the last there are as many cousins as are wanted
+AGAIN, END = 1_000_001, 1_100_001  # in place of a generation's number
 
 
 @dataclass(frozen=True)
 class Chosen:
     """The cousins that are given, the hardest first, as families numbered so. generation (k,);
-    rates: of the policy in fresh episodes of each; experts: likewise, None without one. infeasible:
-    those that were left out here since the expert did not do them either."""
+    rates: of the policy in fresh episodes of each; experts: likewise, None without one."""
 
     families: tuple[Family, ...]
     generation: NDArray[np.int64]
     rates: tuple[Rate, ...]
     experts: tuple[Rate, ...] | None
-    infeasible: int
     rollouts: int
     expert_rollouts: int
 
 
 def choose(
     bench: Bench, space: Space, found: Archive, seed: int, wanted: int, again: int, last: int,
-    below: float, threads: int = 0,
+    least: float, threads: int = 0,
 ) -> Chosen | None:  # fmt: skip
     """Try what was found again, with `again` rollouts, and give at most `wanted` of those that seem
-    to succeed less often than `below`; then try these in `last` fresh ones. None if there are none.
+    to break it in a share of `least` or more; then try these in `last` fresh ones. None if there
+    are none.
     """
-    many = max(min(round(MORE * wanted), again // 2), wanted)
-    best = found.apart(space, many)
+    best = found.apart(space, max(min(wanted << (ROUNDS - 1), again // ROUNDS), wanted))
     if not len(best):
         return None
     made = space.certified(best.points, (seed, AGAIN), threads)
     came = bench.kept("finalists", lambda: _tried(bench, space, made, best, seed, wanted, again,
-                                                  last, below))  # fmt: skip
+                                                  last, least))  # fmt: skip
     order = came["order"]
     if not len(order):
         return None
@@ -54,46 +52,33 @@ def choose(
     told = tuple(rate(row) for row in expert) if expert.size else None
     return Chosen(
         tuple(space.families(made, order.tolist())), best.generation[order],
-        tuple(rate(row) for row in came["success"]), told, int(came["infeasible"]),
+        tuple(rate(row) for row in came["success"]), told,
         int(came["rollouts"]), int(came["shown"]),
     )  # fmt: skip
 
 
 def _tried(
     bench: Bench, space: Space, made: Certified, best: Archive, seed: int, wanted: int,
-    again: int, last: int, below: float,
+    again: int, last: int, least: float,
 ) -> Arrays:  # fmt: skip
     """order (k,): those chosen, of the finalists; success and expert (k, episodes)."""
-    count = len(best)
-    first = max(again // 2 // count, 1)
-    successes, trials, able = best.successes.copy(), best.trials.copy(), best.able.copy()
-    rolled = shown = 0
-    with bench.staged(space.families(made, range(count)), first) as on:
-
-        def more(cousins: NDArray[np.int64], episodes: int, lot: int) -> None:
-            nonlocal rolled
-            plan = alike(on, cousins, episodes, seed, lot)
-            part = bench.tried(on, plan, "the hardest again", rolled, again)
-            successes[cousins] += part.success.reshape(-1, episodes).sum(1)
-            trials[cousins] += episodes
-            rolled += len(plan)
-
-        def now() -> Archive:
-            return Archive(best.points, best.generation, successes, trials, best.reward, best.level,
-                           able)  # fmt: skip
-
-        more(np.arange(count), first, AGAIN)
-        asked = np.flatnonzero(able == UNKNOWN)
-        able[asked], new = shown_to(bench, on, asked, first, seed, AGAIN)
-        shown += new
-        order = now().order()
-        left = order[able[order] != UNABLE][: max(round(LAST * wanted), 1)]
-        episodes = (again - rolled) // max(len(left), 1)
-        if len(left) and episodes:
-            more(np.sort(left), episodes, LATER)
-        order = now().order()
-        order = order[np.isin(order, left) & (successes < trials)[order]]
-        order = order[now().rate[order] < below][:wanted]
+    breaks, trials = best.breaks.copy(), best.trials.copy()
+    left, now, rolled, shown = np.arange(len(best)), best, 0, 0
+    with bench.staged(space.families(made, range(len(best))), 1) as on:
+        for lot in range(ROUNDS):
+            left = np.sort(now.order()[np.isin(now.order(), left)][: wanted << (ROUNDS - 1 - lot)])
+            episodes = (again - rolled) // ((ROUNDS - lot) * max(len(left), 1))
+            if not len(left) or not episodes:
+                continue
+            plan = alike(on, left, episodes, seed, AGAIN + lot)
+            success = bench.tried(on, plan, "the hardest again", rolled, again).success
+            broke, new = bench.broken(on, plan, success)
+            breaks[left] += broke.reshape(-1, episodes).sum(1)
+            trials[left] += episodes
+            rolled, shown = rolled + len(plan), shown + new
+            now = replace(best, breaks=breaks, trials=trials)
+        order = now.order()
+        order = order[np.isin(order, left) & (now.rate[order] >= least)][:wanted]
         success, expert = np.zeros((0, 0), bool), np.zeros((0, 0), bool)
         if len(order):
             each = max(last // len(order), 1)
@@ -103,5 +88,5 @@ def _tried(
             rolled, shown = rolled + len(plan), shown + expert.size
     return {
         "order": order, "success": success, "expert": expert, "rollouts": np.array(rolled),
-        "shown": np.array(shown), "infeasible": np.array(int((able[asked] == UNABLE).sum())),
+        "shown": np.array(shown),
     }  # fmt: skip

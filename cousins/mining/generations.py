@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from cousins.errors import ScanError
 from cousins.evaluation.rates import Rate, rate
-from cousins.evaluation.rollout import Stage
-from cousins.mining.archive import ABLE, UNABLE, UNKNOWN, Archive
-from cousins.mining.bench import Arrays, Bench, alike
+from cousins.mining.archive import Archive
+from cousins.mining.bench import Arrays, Bench, fresh
 from cousins.mining.guess import MOST as MOST_KNOWN
 from cousins.mining.guess import fit
 from cousins.mining.search import Proposal, Search
@@ -20,7 +19,6 @@ from cousins.mining.space import Points, Space
 from cousins.types import Array
 
 LEAST, MOST = 8, 200  # points of a generation
-SUSPECTS = 1.5  # times as many as there are to be elites are shown to the expert
 BARREN = 20  # generations in a row of which nothing passes its certificate, and it is given up
 KEPT = 8  # times as many cousins as are wanted are remembered
 
@@ -28,7 +26,8 @@ KEPT = 8  # times as many cousins as are wanted are remembered
 @dataclass(frozen=True)
 class Searched:
     """found: what was tried, as far as it may be wanted. rates: of each generation. drawn: points;
-    rejected: those without a certificate, and why; infeasible: that the expert did not do either.
+    rejected: those without a certificate, and why; infeasible: on which the policy failed, and the
+    expert wherever it did.
     rollouts, expert_rollouts: episodes."""
 
     found: Archive
@@ -43,8 +42,8 @@ class Searched:
 
 @dataclass(frozen=True)
 class Tried:
-    """n cousins that were tried, all that a guess goes by. traits (n, T), share of successes (n,)
-    and trials (n,)."""
+    """n cousins that were tried, all that a guess goes by. traits (n, T), share of breaks (n,) and
+    trials (n,)."""
 
     traits: Array
     share: Array
@@ -79,7 +78,7 @@ def search(
                 bench, space, how, seed, g, p, m, (d, rollouts), threads
             ),
         )
-        place, success = came["place"], came["success"]
+        place, success, broke = came["place"], came["success"], came["broke"]
         drawn, rejected = drawn + len(points), rejected + int(came["rejected"])
         reasons.update(dict(zip(came["reasons"].tolist(), came["times"].tolist(), strict=True)))
         generation += 1
@@ -94,19 +93,16 @@ def search(
         if barren:
             continue
         done, shown = done + success.size, shown + int(came["shown"])
-        able = came["able"]
-        infeasible += int((able == UNABLE).sum())
+        infeasible += int((~success.all(1) & ~broke.any(1)).sum())
         rates.append(rate(success.ravel()))
         many = np.full(len(place), 1)
-        expected = np.clip(success.mean() + level[place] - level[place].mean(), 0, 1)
         lot = Archive(
-            points[place], (generation - 1) * many, success.sum(1), how.episodes * many,
-            came["reward"], expected, able,
+            points[place], (generation - 1) * many, broke.sum(1), how.episodes * many,
+            came["reward"], np.clip(level[place], 0, 1),
         )  # fmt: skip
-        known = known.plus(traits[tried[place]], success.mean(1), how.episodes)
-        order = lot.order()
+        known = known.plus(traits[tried[place]], broke.mean(1), how.episodes)
         elite = np.zeros(len(pool), bool)
-        elite[tried[place[order[able[order] != UNABLE][: _elites(len(place), how)]]]] = True
+        elite[tried[place[lot.order()[: _elites(len(place), how)]]]] = True
         proposal = proposal.moved(pool, elite, how)
         found = found.plus(lot).hardest(KEPT * wanted)
     return Searched(found, tuple(rates), drawn, rejected, reasons, infeasible, done, shown)
@@ -122,7 +118,7 @@ def _promising(
         return np.zeros((len(pool), known.traits.shape[1])), every, np.zeros(len(pool))
     traits = space.traits(pool)
     guess = fit(known.traits, known.share, known.trials)(traits)
-    order = usual + np.argsort(guess[usual:], kind="stable")[: size - usual]
+    order = usual + np.argsort(-guess[usual:], kind="stable")[: size - usual]
     tried = np.concatenate([every[:usual], np.sort(order)])
     return traits, tried, guess[tried]
 
@@ -140,37 +136,23 @@ def _tried(
     bench: Bench, space: Space, how: Search, seed: int, generation: int, points: Points,
     most: int, part: tuple[int, int], threads: int,
 ) -> Arrays:  # fmt: skip
-    """One generation: the places (c,) of the points that passed and were tried, at most so many,
-    their successes (c, episodes), mean rewards (c,), and whether the expert was `able` (c,)."""
+    """One generation: the places (c,) of the points that passed and were tried, at most so many;
+    success (c, episodes) of the policy, where it `broke` (c, episodes), and mean rewards (c,)."""
     made = space.certified(points, (seed, generation), threads)
     place = np.flatnonzero(made.good)[:most]
-    success = np.zeros((len(place), how.episodes), bool)
-    reward, able, shown = np.zeros(len(place)), np.full(len(place), UNKNOWN), 0
+    success = broke = np.zeros((len(place), how.episodes), bool)
+    reward, shown = np.zeros(len(place)), 0
     if len(place):
         with bench.staged(space.families(made, place.tolist()), how.episodes) as on:
-            plan = alike(on, np.arange(len(place)), how.episodes, seed, generation)
+            plan = fresh(on, np.arange(len(place)), how.episodes, seed, generation)
             rolled = bench.tried(on, plan, "search", *part)
             success = rolled.success.reshape(success.shape)
             reward = rolled.reward.reshape(success.shape).mean(1)
-            order = np.lexsort([np.arange(len(place)), reward, success.sum(1)])
-            count = int(np.ceil(SUSPECTS * _elites(len(place), how)))
-            suspects = order[:count][~success[order[:count]].all(1)]
-            able[suspects], shown = shown_to(bench, on, suspects, how.episodes, seed, generation)
+            flat, shown = bench.broken(on, plan, rolled.success)
+            broke = flat.reshape(success.shape)
     return {
-        "place": place, "success": success, "reward": reward, "able": able,
+        "place": place, "success": success, "broke": broke, "reward": reward,
         "shown": np.array(shown), "rejected": np.array(int((~made.good).sum())),
         "reasons": np.array(list(made.reasons), "U200"),
         "times": np.array(list(made.reasons.values()), np.int64),
     }  # fmt: skip
-
-
-def shown_to(
-    bench: Bench, on: Stage, cousins: NDArray[np.int64], episodes: int, seed: int, lot: int
-) -> tuple[NDArray[np.int64], int]:
-    """(c,) whether the expert did it in any of the episodes that the policy had with each of these
-    cousins, `UNKNOWN` where the task has no expert; and how many rollouts that took."""
-    plan = alike(on, cousins, episodes, seed, lot)
-    did = bench.expert(on, plan)
-    if len(did) != len(plan) or not len(plan):
-        return np.full(len(cousins), UNKNOWN), 0
-    return np.where(did.reshape(-1, episodes).any(1), ABLE, UNABLE), len(did)

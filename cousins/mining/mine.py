@@ -44,7 +44,7 @@ from cousins.variation.family import chunk, joined
 from cousins.variation.sampling import Sources
 from cousins.variation.store import FORM
 
-AGAIN, FRESH = 0.2, 0.2  # shares of the rollouts: the hardest again, and those that only tell
+AGAIN, FRESH = 0.4, 0.2  # shares of the rollouts: the hardest again, and those that only tell
 EACH = 10  # rollouts for each cousin that is wanted, at least
 ORDINARY = 1 << 31  # the first number of ordinary draws, which no pack has
 DRAWN_THINGS = Household()
@@ -91,8 +91,8 @@ def mine(
     does not, and write at most `cousins` of them as a new pack `out`, by default PACK.mined.
 
     task: by default the one that the policy's card names, else "push". rollouts: of the policy, in
-    all: a fifth tries the hardest again, and a fifth only tells how often it succeeds, half of it
-    on these cousins and half on ordinary ones, in episodes that decided nothing; the expert's come
+    all: 2 in 5 try the hardest again, and 1 in 5 only tells how often it succeeds, half of it on
+    these cousins and half on ordinary ones, in episodes that decided nothing; the expert's come
     on top. settings: what may vary, and how far; by default as the pack's own cousins were drawn.
     engine, robot, control, cameras, size, noise: as `cousins.evaluation.evaluate` takes them;
     asked: as it takes settings. threads: of the certificates.
@@ -140,16 +140,17 @@ def mine(
             f"{name} succeeds in none of {len(usual['success'])} episodes on ordinary cousins, so "
             "nothing is harder: train it first"
         )
-    known = Tried(
-        table(usual_traits), usual["success"].astype(float), np.ones(len(usual["success"]))
-    )
+    broke = ~usual["success"] & (usual["expert"] if len(usual["expert"]) else True)
+    known = Tried(table(usual_traits), broke.astype(float), np.ones(len(broke)))
     searched = search(bench, space, how, seed, rollouts - again - last, cousins, known, threads)
-    below = float(usual["success"].mean())
-    chosen = choose(bench, space, searched.found, seed, cousins, again, last // 2, below, threads)
+    usually = float(usual["success"].mean())
+    least = 1 - how.hard * usually
+    chosen = choose(bench, space, searched.found, seed, cousins, again, last // 2, least, threads)
     if chosen is None:
         raise MiningError(
-            f"{name}: in {searched.rollouts} rollouts there was no cousin on which it does worse "
-            f"than on ordinary ones ({below:.0%}), and the expert better: more of them may find one"
+            f"{name}: in {searched.rollouts} rollouts there was no cousin on which it succeeds "
+            f"at most {how.hard:g} times as often as on ordinary ones ({usually:.0%}), but for "
+            "those on which the expert fails as well: more rollouts may find one"
         )
     by = engine if isinstance(engine, str) else type(engine).__name__.lower()
     mined = _record(name, ran, by, seed, usual, searched, chosen)
@@ -228,7 +229,7 @@ def _record(
         expert_rollouts=len(usual["expert"]) + searched.expert_rollouts + chosen.expert_rollouts,
         generations=tuple(_share(one) for one in searched.rates),
         drawn=searched.drawn, rejected=searched.rejected,
-        infeasible=searched.infeasible + chosen.infeasible,
+        infeasible=searched.infeasible,
         ordinary=_share(rate(usual["success"])), success=_share(_sum(chosen.rates)),
         expert_ordinary=_share(rate(usual["expert"])) if len(usual["expert"]) else None,
         expert=None if experts is None else _share(_sum(experts)),

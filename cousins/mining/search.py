@@ -31,16 +31,18 @@ class Search:
     `cousins.mining.guess`; elites: the share of them that moves the proposal; ordinary: the share
     of each generation that is drawn, and tried, as ordinary cousins are; step: how far towards the
     elites it moves; noise: standard errors of the elites that count for nothing; narrow: the least
-    spread. With `drawn` 1 and `step` 0 it is a search at random."""
+    spread; hard: a cousin is given where success seems to be at most this share of that on ordinary
+    ones. With `drawn` 1 and `step` 0 it is a search at random."""
 
     generations: int = 10
-    episodes: int = 2
+    episodes: int = 1
     drawn: int = 16
     elites: float = 0.25
     ordinary: float = 0.15
     step: float = 1.0
     noise: float = 0.5
     narrow: float = 0.4
+    hard: float = 0.5
 
 
 @dataclass(frozen=True)
