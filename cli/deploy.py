@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from .console import Json, emit, progress
+from .robot import RobotConfig, RobotName, robot_of
 
 
 def deploy(
@@ -19,6 +20,8 @@ def deploy(
         Path | None, typer.Option(help="Run it in this pack first, to record what it meets.")
     ] = None,
     episodes: Annotated[int, typer.Option(help="Of that.")] = 32,
+    robot: RobotName = None,
+    robot_config: RobotConfig = None,
     limit: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=LOW:HIGH", help="Stop where this number leaves that."),
@@ -50,7 +53,8 @@ def deploy(
     safety = Safety(outside, bad, stale, stale_after, max_change)
     with progress(as_json) as report:
         done = write(run, output, pack=pack, episodes=episodes, limits=limits, safety=safety,
-                     seed=seed, force=force, progress=report)  # fmt: skip
+                     robot=robot_of(robot, robot_config), seed=seed, force=force,
+                     progress=report)  # fmt: skip
     lines = [
         f"{output}: {done.observations} observations to {done.actions} actions, {done.rate:.4g} "
         "times a second",

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from .console import Json, emit, pixels, progress, table
 from .engine import settings_given
+from .robot import RobotConfig, RobotName, robot_of
 
 if TYPE_CHECKING:
     from cousins.evaluation.evaluate import Evaluation
@@ -51,9 +52,8 @@ def evaluate(
     worlds: Annotated[int, typer.Option(help="Worlds at once; they change no result.")] = 256,
     engine: Annotated[str, typer.Option(help="What steps them: cpu, warp, mjx.")] = "cpu",
     threads: Annotated[int, typer.Option(help="Threads; 0: all CPUs.")] = 0,
-    robot: Annotated[
-        str | None, typer.Option(help="Of a task that takes one: arm, gantry, or an MJCF.")
-    ] = None,
+    robot: RobotName = None,
+    robot_config: RobotConfig = None,
     control: Annotated[
         str | None, typer.Option(help="What actions move: joint, delta or pose.")
     ] = None,
@@ -97,7 +97,8 @@ def evaluate(
             pack, policy, task=task, episodes=n, worlds=worlds, seed=seed, engine=engine,
             cousins=_chosen(cousins), against=against, until=Until(until_width, until_better),
             hardest=worst, isolate=isolate, scratch=scratch, size=pixels("--size", size),
-            noise=noise, robot=robot, control=control, settings=asked, progress=report,
+            noise=noise, robot=robot_of(robot, robot_config), control=control, settings=asked,
+            progress=report,
         )  # fmt: skip
         if episodes is not None:
             write_episodes(episodes, done)

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from .console import Json, emit, pixels, progress, table
 from .engine import settings_given
+from .robot import RobotConfig, RobotName, robot_of
 
 if TYPE_CHECKING:
     from cousins.mining import Mining
@@ -51,9 +52,8 @@ def mine(
     seed: Annotated[int, typer.Option(help="The same seed gives the same cousins.")] = 0,
     engine: Annotated[str, typer.Option(help="What steps them: cpu, warp, mjx.")] = "cpu",
     threads: Annotated[int, typer.Option(help="Threads; 0: all CPUs.")] = 0,
-    robot: Annotated[
-        str | None, typer.Option(help="Of a task that takes one: arm, gantry, or an MJCF.")
-    ] = None,
+    robot: RobotName = None,
+    robot_config: RobotConfig = None,
     control: Annotated[
         str | None, typer.Option(help="What actions move: joint, delta or pose.")
     ] = None,
@@ -87,9 +87,9 @@ def mine(
         vary = None if axes is None else settings_of(axes, drawn_as(opened, found))
         done = search(
             opened, policy, out=output, task=task, rollouts=n, cousins=wanted, seed=seed,
-            settings=vary, library=found, engine=engine, robot=robot, control=control,
-            size=pixels("--size", size), noise=noise, asked=asked, threads=threads, force=force,
-            progress=report,
+            settings=vary, library=found, engine=engine, robot=robot_of(robot, robot_config),
+            control=control, size=pixels("--size", size), noise=noise, asked=asked,
+            threads=threads, force=force, progress=report,
         )  # fmt: skip
     emit(_plain(done), as_json, escape(_text(done)))
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from .console import Json, emit, progress, table
 from .engine import settings_given
+from .robot import RobotConfig, robot_of
 
 if TYPE_CHECKING:
     from cousins.feasible import Tried
@@ -24,9 +25,7 @@ def tasks(
         typer.Option(help="Only this one, as push or push:cylinder_1; may be repeated."),
     ] = None,
     robot: Annotated[str, typer.Option(help="arm, gantry, or an MJCF.")] = "gantry",
-    robot_config: Annotated[
-        Path | None, typer.Option(help="What the MJCF does not say of itself: a YAML file.")
-    ] = None,
+    robot_config: RobotConfig = None,
     check: Annotated[
         int | None,
         typer.Option(help="Let the expert try each task in the twin and in so many cousins, and "
@@ -44,11 +43,10 @@ def tasks(
     """Say which tasks a scene affords, with what, and why not the others."""
     from cousins.feasible import keep, tried
     from cousins.pack import read
-    from cousins.robots import robot as robot_named
     from cousins.tasks import task as task_named
     from cousins.tasks.offers import known, offers
 
-    opened, joined = read(pack), robot_named(robot, robot_config)
+    opened, joined = read(pack), robot_of(robot, robot_config)
     asked = dict.fromkeys(text.partition(":")[0] for text in task or ())
     found = offers(known(opened, joined), asked or None)
     done: list[Tried] = []

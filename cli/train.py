@@ -20,6 +20,7 @@ from cousins.errors import CousinsError
 
 from .console import Json, emit, err
 from .engine import settings_given
+from .robot import RobotConfig, RobotName, robot_of
 
 if TYPE_CHECKING:
     from cousins.train import Moment, Trained
@@ -47,9 +48,8 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same policy.")] = 0,
     engine: Annotated[str, typer.Option(help="What steps them: cpu, warp.")] = "cpu",
-    robot: Annotated[
-        str | None, typer.Option(help="Of a task that takes one: arm, gantry, or an MJCF.")
-    ] = None,
+    robot: RobotName = None,
+    robot_config: RobotConfig = None,
     control: Annotated[
         str, typer.Option(help="What actions move: joint, delta or pose.")
     ] = "delta",
@@ -96,7 +96,7 @@ def train(
         with _told(as_json) as watch:
             done = learn(
                 pack, chosen, out=out, steps=steps, minutes=minutes, worlds=worlds, seed=seed,
-                engine=engine, robot=robot, control=control,
+                engine=engine, robot=robot_of(robot, robot_config), control=control,
                 cousins=None if cousins is None else span(cousins, "--cousins"),
                 curriculum=Curriculum() if curriculum else None, trainer=trainer, resume=resume,
                 video=not no_video, watch=watch, **asked,

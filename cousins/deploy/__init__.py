@@ -31,6 +31,7 @@ from cousins.policies.card import Card
 from cousins.policies.extra import need
 from cousins.policies.onnx import graph
 from cousins.progress import Progress, silent
+from cousins.robots import Robot
 from cousins.tasks import Task
 from cousins.tasks import task as named_task
 
@@ -63,6 +64,7 @@ def deploy(
     episodes: int = 32,
     limits: Mapping[str, tuple[float, float]] | None = None,
     safety: Safety | None = None,
+    robot: Robot | None = None,
     seed: int = 0,
     force: bool = False,
     progress: Progress = silent,
@@ -71,7 +73,8 @@ def deploy(
 
     pack: where it is run for that many episodes, so that the ranges of observations, the changes
     of actions and the sample are what it met. limits: by the name of a number of the observation,
-    between what it has to stay; the robot stops where it does not. force: replace `out`, whatever
+    between what it has to stay; the robot stops where it does not. robot: that of the training,
+    where it is none of those that ship. force: replace `out`, whatever
     it is. The same seed gives the same folder.
 
     Raises PolicyError for a run that holds no such policy, UsageError for a name or a setting that
@@ -87,21 +90,24 @@ def deploy(
     _limited(card, limits or {})
     ensure_writable(out, FILES, MARKER, force, "deployed policy")
     task, notes = _task(card)
-    robot = None if card.robot is None else moved(card.robot, card.action, card.mode)
+    if robot is not None and robot.name != card.robot:
+        raise UsageError(f"--robot {robot.name}: it was trained with {card.robot or 'none'}")
+    known_as = robot or card.robot
+    arm = None if known_as is None else moved(known_as, card.action, card.mode)
     seen = None
     if pack is not None:
         if task is None:
             raise UsageError(f"{notes[0]}: leave out --pack, or install what brings it")
-        mode = card.mode or (robot.mode if robot else "")
-        seen = record(run / MODEL, pack, task, card.robot, mode, episodes, seed, progress)
-    if card.robot is not None and (robot is None or not robot.mode):
+        mode = card.mode or (arm.mode if arm else "")
+        seen = record(run / MODEL, pack, task, known_as, mode, episodes, seed, progress)
+    if known_as is not None and (arm is None or not arm.mode):
         notes.append(f"how the robot {card.robot} is moved by these actions is not known here")
     if seen is None and card.normalisation is None:
         notes.append("no range of observations is known: give --pack")
     if seen is None and (safety is None or safety.change is None):
         notes.append("changes of actions are not bounded: give --pack, or --max-change")
     known = Known(
-        card, task, robot, seen, pack.name if pack else "", limits or {}, safety or Safety()
+        card, task, arm, seen, pack.name if pack else "", limits or {}, safety or Safety()
     )
     pairs = _observations(known, seed)
     members: dict[str, bytes | Path] = {MODEL: model}

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cousins.progress import Progress, silent
+from cousins.robots import Robot
 from cousins.tasks import Task
 from cousins.types import Array
 
@@ -29,7 +30,7 @@ def record(
     model: Path,
     pack: Path,
     task: Task,
-    robot: str | None,
+    robot: Robot | str | None,
     mode: str,
     episodes: int,
     seed: int,

@@ -67,11 +67,11 @@ def observed(name: str, robotic: bool) -> tuple[str, str]:
     return "", ""
 
 
-def moved(name: str, actions: tuple[str, ...], mode: str | None = None) -> Moved | None:
+def moved(of: Robot | str, actions: tuple[str, ...], mode: str | None = None) -> Moved | None:
     """The robot that a policy was trained with, and what these actions are to it; mode: how they
     move it, where that is told. None where it is not known here, as one's own robot is not."""
     try:
-        robot = named(name)
+        robot = named(of) if isinstance(of, str) else of
     except CousinsError:
         return None
     arm = tuple(action for action in actions if action != GRIP)
