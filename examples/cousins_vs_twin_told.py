@@ -165,7 +165,7 @@ def figure(found: Mapping[str, Any]) -> str:
     each = []
     for k, (condition, rows) in enumerate(found["curves"].items()):
         # A little beside one another, so that none hides another.
-        off, rows = 0.004 * (k - 1), [row for row in rows if row["trials"]]
+        off, rows = 0.004 * k, [row for row in rows if row["trials"]]
         bins = [_bin(row, off) for row in rows]
         at, shares = tuple(b.middle for b in bins), tuple(b.rate.share for b in bins)
         each.append((CONDITIONS[condition], Curve(tuple(bins), at, shares, shares, shares, None)))
@@ -180,7 +180,7 @@ def figure(found: Mapping[str, Any]) -> str:
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 {-LEGEND} 760 '
-        f'{300 + LEGEND}" role="img" {words}>\n<style>{COLOURS}{charts.STYLE}</style>\n'
+        f'{300 + LEGEND}" role="img" {words}>\n<style>{COLOURS}{charts.STYLE}svg.chart{{margin:0}}</style>\n'
         f'<rect x="0" y="{-LEGEND}" width="760" height="{300 + LEGEND}" '
         f'style="fill:var(--paper)"/>\n{names}{inner}</svg>\n'
     )

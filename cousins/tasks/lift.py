@@ -22,7 +22,7 @@ class Lift(Manipulation):
     """A thing is to be `height` above where it stood, between the fingers."""
 
     height: float = 0.10
-    limit: float = 6.0
+    limit: float = 4.0
 
     @property
     def name(self) -> str:
