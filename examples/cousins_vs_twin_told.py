@@ -180,7 +180,8 @@ def figure(found: Mapping[str, Any]) -> str:
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 {-LEGEND} 760 '
-        f'{300 + LEGEND}" role="img" {words}>\n<style>{COLOURS}{charts.STYLE}svg.chart{{margin:0}}</style>\n'
+        f'{300 + LEGEND}" role="img" {words}>\n'
+        f"<style>{COLOURS}{charts.STYLE}svg.chart{{margin:0}}</style>\n"
         f'<rect x="0" y="{-LEGEND}" width="760" height="{300 + LEGEND}" '
         f'style="fill:var(--paper)"/>\n{names}{inner}</svg>\n'
     )
