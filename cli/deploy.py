@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from .console import Json, emit, progress
-from .robot import RobotConfig, RobotName, robot_of
+from .trial import RobotConfig, RobotName, robot_of
 
 
 def deploy(

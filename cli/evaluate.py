@@ -10,7 +10,18 @@ from rich.markup import escape
 
 from .console import Json, emit, pixels, progress, table
 from .engine import settings_given
-from .robot import RobotConfig, RobotName, robot_of
+from .trial import (
+    Control,
+    Engine,
+    Noise,
+    PolicyName,
+    RobotConfig,
+    RobotName,
+    Settings,
+    Size,
+    Threads,
+    robot_of,
+)
 
 if TYPE_CHECKING:
     from cousins.evaluation.evaluate import Evaluation
@@ -18,13 +29,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     pack: Annotated[Path, typer.Argument(help="A scene pack with cousins: folder or zip.")],
-    policy: Annotated[
-        str,
-        typer.Option(
-            help="A training's folder, policy.onnx, an SB3 .zip, module:callable, "
-            "file.py:callable, http://HOST:PORT, zero or random."
-        ),
-    ],
+    policy: PolicyName,
     task: Annotated[
         str | None, typer.Option(help="What is to be done; else what the policy was trained for.")
     ] = None,
@@ -50,22 +55,14 @@ def evaluate(
     worst: Annotated[int, typer.Option(help="The worst cousins: how many are looked for.")] = 8,
     seed: Annotated[int, typer.Option(help="The same seed gives the same episodes.")] = 0,
     worlds: Annotated[int, typer.Option(help="Worlds at once; they change no result.")] = 256,
-    engine: Annotated[str, typer.Option(help="What steps them: cpu, warp, mjx.")] = "cpu",
-    threads: Annotated[int, typer.Option(help="Threads; 0: all CPUs.")] = 0,
+    engine: Engine = "cpu",
+    threads: Threads = 0,
     robot: RobotName = None,
     robot_config: RobotConfig = None,
-    control: Annotated[
-        str | None, typer.Option(help="What actions move: joint, delta or pose.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the task or the engine; may "
-                     "be repeated."),
-    ] = None,
-    size: Annotated[str, typer.Option(help="Pictures that the policy sees.")] = "128x96",
-    noise: Annotated[
-        bool, typer.Option("--noise", help="Pictures are as bad as each cousin's own camera.")
-    ] = False,
+    control: Control = None,
+    settings: Settings = None,
+    size: Size = "128x96",
+    noise: Noise = False,
     scratch: Annotated[
         Path | None,
         typer.Option(help="Where --isolate keeps its cousins; else in PACK.isolated."),
@@ -77,7 +74,7 @@ def evaluate(
         Path | None, typer.Option("--output", "-o", help="Write a page with charts: report.html.")
     ] = None,
     as_json: Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """Try a policy on a pack's cousins: success with its interval, by distance and by axis, how it
     fails, and where it does worst."""
     from cousins.evaluation import page

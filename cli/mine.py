@@ -10,7 +10,18 @@ from rich.markup import escape
 
 from .console import Json, emit, pixels, progress, table
 from .engine import settings_given
-from .robot import RobotConfig, RobotName, robot_of
+from .trial import (
+    Control,
+    Engine,
+    Noise,
+    PolicyName,
+    RobotConfig,
+    RobotName,
+    Settings,
+    Size,
+    Threads,
+    robot_of,
+)
 
 if TYPE_CHECKING:
     from cousins.mining import Mining
@@ -21,21 +32,13 @@ TRAITS = 6  # of objects that are told, at most
 
 def mine(
     pack: Annotated[Path, typer.Argument(help="A scene pack, with cousins or without.")],
-    policy: Annotated[
-        str,
-        typer.Option(
-            help="A training's folder, policy.onnx, an SB3 .zip, module:callable, "
-            "file.py:callable, http://HOST:PORT, zero or random."
-        ),
-    ],
+    policy: PolicyName,
     task: Annotated[
         str | None,
         typer.Option(help="What is to be done; else what the policy was trained for, or push."),
     ] = None,
     n: Annotated[int, typer.Option("-n", "--rollouts", help="Of the policy, in all.")] = 2000,
-    wanted: Annotated[
-        int, typer.Option("-k", "--wanted", help="How many cousins, at most.")
-    ] = 32,
+    wanted: Annotated[int, typer.Option("-k", "--wanted", help="How many cousins, at most.")] = 32,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A new pack; PACK.mined by default.")
     ] = None,
@@ -50,27 +53,19 @@ def mine(
         Path | None, typer.Option(help="A folder of shapes, as `cousins augment` takes it.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same cousins.")] = 0,
-    engine: Annotated[str, typer.Option(help="What steps them: cpu, warp, mjx.")] = "cpu",
-    threads: Annotated[int, typer.Option(help="Threads; 0: all CPUs.")] = 0,
+    engine: Engine = "cpu",
+    threads: Threads = 0,
     robot: RobotName = None,
     robot_config: RobotConfig = None,
-    control: Annotated[
-        str | None, typer.Option(help="What actions move: joint, delta or pose.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the task or the engine; may "
-                     "be repeated."),
-    ] = None,
-    size: Annotated[str, typer.Option(help="Pictures that the policy sees.")] = "128x96",
-    noise: Annotated[
-        bool, typer.Option("--noise", help="Pictures are as bad as each cousin's own camera.")
-    ] = False,
+    control: Control = None,
+    settings: Settings = None,
+    size: Size = "128x96",
+    noise: Noise = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the output, whatever it is.")
     ] = False,
     as_json: Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """Search the axes of variation for cousins on which a policy fails and an expert does not."""
     from cousins.library import Household, index
     from cousins.mining import drawn_as

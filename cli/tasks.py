@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from .console import Json, emit, progress, table
 from .engine import settings_given
-from .robot import RobotConfig, robot_of
+from .trial import RobotConfig, Settings, robot_of
 
 if TYPE_CHECKING:
     from cousins.feasible import Tried
@@ -33,11 +33,7 @@ def tasks(
     ] = None,
     tries: Annotated[int, typer.Option(help="Tries in each cousin, until one succeeds.")] = 3,
     seed: Annotated[int, typer.Option(help="The same seed gives the same episodes.")] = 0,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the tasks or the engine; "
-                     "may be repeated."),
-    ] = None,
+    settings: Settings = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Say which tasks a scene affords, with what, and why not the others."""

@@ -20,7 +20,7 @@ from cousins.errors import CousinsError
 
 from .console import Json, emit, err
 from .engine import settings_given
-from .robot import RobotConfig, RobotName, robot_of
+from .trial import RobotConfig, RobotName, robot_of
 
 if TYPE_CHECKING:
     from cousins.train import Moment, Trained

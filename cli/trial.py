@@ -1,4 +1,5 @@
-"""A robot, and how it is moved, as the command line asks for them."""
+"""A policy in a pack's cousins, the robot that it moves and what it sees, as the command line asks
+for them."""
 
 from __future__ import annotations
 
@@ -10,12 +11,36 @@ import typer
 if TYPE_CHECKING:
     from cousins.robots import Robot
 
+PolicyName = Annotated[
+    str,
+    typer.Option(
+        "--policy",
+        help="A training's folder, policy.onnx, an SB3 .zip, module:callable, file.py:callable, "
+        "http://HOST:PORT, expert, zero or random.",
+    ),
+]
 RobotName = Annotated[
     str | None, typer.Option("--robot", help="Of a task that takes one: arm, gantry, or an MJCF.")
 ]
 RobotConfig = Annotated[
     Path | None,
     typer.Option("--robot-config", help="What the MJCF does not say of itself: a YAML file."),
+]
+
+Control = Annotated[
+    str | None, typer.Option("--control", help="What actions move: joint, delta or pose.")
+]
+Engine = Annotated[str, typer.Option("--engine", help="What steps them: cpu, warp, mjx.")]
+Threads = Annotated[int, typer.Option("--threads", help="Threads; 0: all CPUs.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="A setting of the task or the engine; may be repeated."
+    ),
+]
+Size = Annotated[str, typer.Option("--size", help="Pictures that the policy sees.")]
+Noise = Annotated[
+    bool, typer.Option("--noise", help="Pictures are as bad as each cousin's own camera.")
 ]
 
 
