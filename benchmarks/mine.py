@@ -4,7 +4,7 @@
         [--seeds 1] [--json FILE]
 
 At random the same is done, but that each generation is drawn as ordinary cousins are; the hardest
-are tried again, shown to the expert and tried in fresh episodes alike. By default the policy is a
+are tried again by halves, held to the expert and tried in fresh episodes alike. By default the policy is a
 scripted one for `push`: by the state that it sees it goes on behind the thing, and is good as long
 as that slides as things do for the most part. half: whether success on the mined cousins is at most
 half of that on ordinary ones.
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from cousins.errors import MiningError
 from cousins.mining import Mining, Search, mine
 from cousins.policies import policy
 from cousins.schema import Share
@@ -103,12 +104,16 @@ def main() -> None:
         for seed in range(asked.seeds):
             for how, search in (("mined", Search()), ("random", Search(step=0.0, drawn=1))):
                 with tempfile.TemporaryDirectory() as folder:
-                    done = mine(
-                        asked.pack, Straight() if text is None else policy(text),
-                        out=Path(folder) / "hard", task=asked.task, rollouts=asked.rollouts,
-                        cousins=asked.cousins, seed=seed, how=search,
-                        threads=asked.threads, asked={"threads": asked.threads},
-                    )  # fmt: skip
+                    try:
+                        done = mine(
+                            asked.pack, Straight() if text is None else policy(text),
+                            out=Path(folder) / "hard", task=asked.task, rollouts=asked.rollouts,
+                            cousins=asked.cousins, seed=seed, how=search,
+                            threads=asked.threads, asked={"threads": asked.threads},
+                        )  # fmt: skip
+                    except MiningError as error:
+                        print(f"{name:<16} {how:<7} {error}", flush=True)
+                        continue
                 rows.append(told(name, how, seed, done))
                 print(line(rows[-1]), flush=True)
                 if asked.json:

@@ -115,7 +115,8 @@ def _promising(
     (size,): the first `usual`, and of the others those that seem hardest."""
     every = np.arange(len(pool))
     if how.drawn == 1:
-        return np.zeros((len(pool), known.traits.shape[1])), every, np.zeros(len(pool))
+        usually = np.full(len(pool), np.average(known.share, weights=known.trials))
+        return np.zeros((len(pool), known.traits.shape[1])), every, usually
     traits = space.traits(pool)
     guess = fit(known.traits, known.share, known.trials)(traits)
     order = usual + np.argsort(-guess[usual:], kind="stable")[: size - usual]
