@@ -4,10 +4,10 @@
         [--seeds 1] [--json FILE]
 
 At random the same is done, but that each generation is drawn as ordinary cousins are; the hardest
-are tried again by halves, held to the expert and tried in fresh episodes alike. By default the policy is a
-scripted one for `push`: by the state that it sees it goes on behind the thing, and is good as long
-as that slides as things do for the most part. half: whether success on the mined cousins is at most
-half of that on ordinary ones.
+are tried again by halves, held to the expert and tried in fresh episodes alike. By default the
+policy is a scripted one for `push`: by the state that it sees it goes on behind the thing, and is
+good as long as that slides as things do for the most part. half: whether success on the mined
+cousins is at most half of that on ordinary ones.
 """
 
 from __future__ import annotations
