@@ -151,6 +151,41 @@ def test_one_axis_at_a_time_is_tried_and_kept(tmp_path):
     }
 
 
+class Watches(Still):
+    observe = ("rgb",)
+
+
+def test_parts_of_what_a_picture_shows_are_tried_by_themselves(tmp_path):
+    """The lamp alone, the room alone: the rest is the twin's."""
+    told = augmented(axes={"shape": 0, "physics": 0, "layout": 0, "look": 1, "camera": 1,
+                           "robot": 0})  # fmt: skip
+    scene = table_scene()
+    packs.write(tmp_path / "p", scene, told, quality(), [family(scene)])
+    found = evaluate(tmp_path / "p", Watches(), task=SHORT, episodes=2, hardest=0, isolate=2,
+                     size=(32, 24), noise=True, settings={"threads": 1})  # fmt: skip
+    parts = ["look: objects", "look: background", "look: light", "camera: view", "camera: noise"]
+    assert set(found.isolated.loss) == {"look", "camera", *parts}
+    assert len(found.isolated.cells) == 7 * len(STRENGTHS)
+    assert "camera: noise" in {row[0] for row in rows(found)["One axis at a time"][1]}
+
+    def drawn(name):
+        path = next((tmp_path / "p.isolated").glob(f"{name}-1-*"))
+        cell = packs.read(path)
+        assert packs.check(path) == []
+        return packs.load_family(cell, cell.families[0]).arrays
+
+    whole, light, view, twin = map(drawn, ("look", "look.light", "camera.view", "look.background"))
+    assert (light["light_pos"] == whole["light_pos"]).all()
+    assert (light["tint"] != whole["tint"]).any()
+    assert (light["tint"] == twin["tint"]).all()
+    assert (light["tint"] == view["tint"]).all()
+    assert (twin["light_pos"] == view["light_pos"]).all()
+    assert (light["light_pos"] != twin["light_pos"]).any()
+    assert (twin["surface_tint"] == whole["surface_tint"]).all()
+    assert (view["camera_noise"] == 0).all()
+    assert (drawn("camera.noise")["camera_noise"] > 0).any()
+
+
 def test_the_verb_prints_writes_and_gives_json(pack, tmp_path):
     table, lines, html = tmp_path / "e.csv", tmp_path / "e.jsonl", tmp_path / "r.html"
     told = cli(pack.path, "--policy", "zero", "--against", "random", "-n", 30, "--worst", 2,

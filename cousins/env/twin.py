@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cousins.bank import EXTRAS, Family
+from cousins.bank import EXTRAS, Bank, Family
 from cousins.errors import PackError
 from cousins.pack import Pack, load_scene
 from cousins.scene import compile_model
@@ -34,9 +36,7 @@ def with_twin(pack: Pack, family: Family) -> Family:
     own = {
         "qpos": qpos,
         "shape": np.zeros(len(told), int),
-        "texture": np.zeros(len(told), int),
-        "tint": bank.defaults["geom_rgba"][bank.geom[bank.visual]],
-        "surface_tint": bank.defaults["geom_rgba"][bank.surface],
+        **seen_as(bank),
         **{name: np.array([_mode(getattr(entry, name)) for entry in told]) for name in properties},
         **{name: np.zeros(n) for name, n in EXTRAS.items()},
     }
@@ -49,6 +49,16 @@ def with_twin(pack: Pack, family: Family) -> Family:
     }  # fmt: skip
     twin = Cousin(NUMBER, (), {}, 0.0, Certificate(0.0, 0.0, 0.0))
     return replace(family, arrays=rows, cousins=(*family.cousins, twin))
+
+
+def seen_as(bank: Bank) -> dict[str, NDArray[Any]]:
+    """How a family's things look in the twin, one row of the fields that `variation.look` draws of
+    them."""
+    return {
+        "texture": np.zeros(len(bank.body), int),
+        "tint": bank.defaults["geom_rgba"][bank.geom[bank.visual]],
+        "surface_tint": bank.defaults["geom_rgba"][bank.surface],
+    }
 
 
 def _mode(told: object) -> float:
