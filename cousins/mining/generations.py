@@ -27,8 +27,7 @@ KEPT = 8  # times as many cousins as are wanted are remembered
 class Searched:
     """found: what was tried, as far as it may be wanted. rates: of each generation. drawn: points;
     rejected: those without a certificate, and why; infeasible: on which the policy failed, and the
-    expert wherever it did.
-    rollouts, expert_rollouts: episodes."""
+    expert wherever it did. rollouts, expert_rollouts: episodes."""
 
     found: Archive
     rates: tuple[Rate, ...]

@@ -1,6 +1,7 @@
-"""A guess at success from what was tried so far, by which most of what could be tried is not.
+"""A guess at where a policy breaks from what was tried so far, by which most of what could be tried
+is not.
 
-Kernel ridge regression on the cousins' traits, each weighed by how much of success it tells by
+Kernel ridge regression on the cousins' traits, each weighed by how much of the shares it tells by
 itself, since most tell nothing of any one policy (Fan and Lv 2008, "Sure independence screening").
 """
 
@@ -31,33 +32,33 @@ class Guess:
     mean: float
 
     def __call__(self, traits: Array) -> Array:
-        """(m,) success of cousins with traits (m, T)."""
+        """(m,) shares of cousins with traits (m, T)."""
         return self.mean + _kernel(self._flat(traits), self.known) @ self.of
 
     def _flat(self, traits: Array) -> Array:
         return (traits - self.scale[0]) / self.scale[1] * np.sqrt(self.weight)
 
 
-def fit(traits: Array, success: Array, trials: Array) -> Guess:
-    """From n cousins: traits (n, T), shares of success (n,) in so many trials (n,)."""
-    traits, success, trials = traits[-MOST:], success[-MOST:], trials[-MOST:]
+def fit(traits: Array, share: Array, trials: Array) -> Guess:
+    """From n cousins: traits (n, T), shares (n,) of so many trials (n,)."""
+    traits, share, trials = traits[-MOST:], share[-MOST:], trials[-MOST:]
     scale = np.stack([traits.mean(0), np.maximum(traits.std(0), TINY)])
     flat = (traits - scale[0]) / scale[1]
-    weight = relevance(flat, success)
-    start = Guess(scale, weight, flat * np.sqrt(weight), np.zeros(len(flat)), float(success.mean()))
+    weight = relevance(flat, share)
+    start = Guess(scale, weight, flat * np.sqrt(weight), np.zeros(len(flat)), float(share.mean()))
     gram = _kernel(start.known, start.known) + np.diag(NOISE / trials)
-    of = np.asarray(np.linalg.solve(gram, success - start.mean), float)
+    of = np.asarray(np.linalg.solve(gram, share - start.mean), float)
     return Guess(scale, weight, start.known, of, start.mean)
 
 
-def relevance(traits: Array, success: Array) -> Array:
-    """(T,) of sum 1: the share of the variance of success that each trait tells by itself, along a
+def relevance(traits: Array, share: Array) -> Array:
+    """(T,) of sum 1: how much of the shares' variance each trait tells by itself, along a
     line and in bins of as many cousins, less what it would by chance."""
     n, count = traits.shape
-    spread = float(((success - success.mean()) ** 2).sum())
+    spread = float(((share - share.mean()) ** 2).sum())
     if spread < TINY:
         return np.full(count, 1 / count)
-    off = success - success.mean()
+    off = share - share.mean()
     norm = np.maximum((traits**2).sum(0) * spread, TINY)
     line = np.maximum((traits * off[:, None]).sum(0) ** 2 / norm - 1 / n, 0.0)
     steps = np.zeros(count)

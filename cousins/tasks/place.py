@@ -262,7 +262,7 @@ class PlaceIn(Stack):
             return "what has an opening is known once there are cousins: augment first"
         if not self.bases(layout):
             return "nothing here has an opening"
-        return "nothing that fits between the fingers goes through an opening here"
+        return "nothing within reach that fits between the fingers goes through an opening here"
 
     def bases(self, layout: Layout) -> list[int]:
         """What has an opening, the widest first."""
