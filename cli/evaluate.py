@@ -8,20 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from . import trial
 from .console import Json, emit, pixels, progress, table
 from .engine import settings_given
-from .trial import (
-    Control,
-    Engine,
-    Noise,
-    PolicyName,
-    RobotConfig,
-    RobotName,
-    Settings,
-    Size,
-    Threads,
-    robot_of,
-)
 
 if TYPE_CHECKING:
     from cousins.evaluation.evaluate import Evaluation
@@ -29,7 +18,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     pack: Annotated[Path, typer.Argument(help="A scene pack with cousins: folder or zip.")],
-    policy: PolicyName,
+    policy: trial.PolicyName,
     task: Annotated[
         str | None, typer.Option(help="What is to be done; else what the policy was trained for.")
     ] = None,
@@ -55,14 +44,14 @@ def evaluate(
     worst: Annotated[int, typer.Option(help="The worst cousins: how many are looked for.")] = 8,
     seed: Annotated[int, typer.Option(help="The same seed gives the same episodes.")] = 0,
     worlds: Annotated[int, typer.Option(help="Worlds at once; they change no result.")] = 256,
-    engine: Engine = "cpu",
-    threads: Threads = 0,
-    robot: RobotName = None,
-    robot_config: RobotConfig = None,
-    control: Control = None,
-    settings: Settings = None,
-    size: Size = "128x96",
-    noise: Noise = False,
+    engine: trial.Engine = "cpu",
+    threads: trial.Threads = 0,
+    robot: trial.RobotName = None,
+    robot_config: trial.RobotConfig = None,
+    control: trial.Control = None,
+    settings: trial.Settings = None,
+    size: trial.Size = "128x96",
+    noise: trial.Noise = False,
     scratch: Annotated[
         Path | None,
         typer.Option(help="Where --isolate keeps its cousins; else in PACK.isolated."),
@@ -94,7 +83,7 @@ def evaluate(
             pack, policy, task=task, episodes=n, worlds=worlds, seed=seed, engine=engine,
             cousins=_chosen(cousins), against=against, until=Until(until_width, until_better),
             hardest=worst, isolate=isolate, scratch=scratch, size=pixels("--size", size),
-            noise=noise, robot=robot_of(robot, robot_config), control=control, settings=asked,
+            noise=noise, robot=trial.robot_of(robot, robot_config), control=control, settings=asked,
             progress=report,
         )  # fmt: skip
         if episodes is not None:

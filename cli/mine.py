@@ -8,20 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from . import trial
 from .console import Json, emit, pixels, progress, table
 from .engine import settings_given
-from .trial import (
-    Control,
-    Engine,
-    Noise,
-    PolicyName,
-    RobotConfig,
-    RobotName,
-    Settings,
-    Size,
-    Threads,
-    robot_of,
-)
 
 if TYPE_CHECKING:
     from cousins.mining import Mining
@@ -32,7 +21,7 @@ TRAITS = 6  # of objects that are told, at most
 
 def mine(
     pack: Annotated[Path, typer.Argument(help="A scene pack, with cousins or without.")],
-    policy: PolicyName,
+    policy: trial.PolicyName,
     task: Annotated[
         str | None,
         typer.Option(help="What is to be done; else what the policy was trained for, or push."),
@@ -53,14 +42,14 @@ def mine(
         Path | None, typer.Option(help="A folder of shapes, as `cousins augment` takes it.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same cousins.")] = 0,
-    engine: Engine = "cpu",
-    threads: Threads = 0,
-    robot: RobotName = None,
-    robot_config: RobotConfig = None,
-    control: Control = None,
-    settings: Settings = None,
-    size: Size = "128x96",
-    noise: Noise = False,
+    engine: trial.Engine = "cpu",
+    threads: trial.Threads = 0,
+    robot: trial.RobotName = None,
+    robot_config: trial.RobotConfig = None,
+    control: trial.Control = None,
+    settings: trial.Settings = None,
+    size: trial.Size = "128x96",
+    noise: trial.Noise = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the output, whatever it is.")
     ] = False,
@@ -82,7 +71,7 @@ def mine(
         vary = None if axes is None else settings_of(axes, drawn_as(opened, found))
         done = search(
             opened, policy, out=output, task=task, rollouts=n, cousins=wanted, seed=seed,
-            settings=vary, library=found, engine=engine, robot=robot_of(robot, robot_config),
+            settings=vary, library=found, engine=engine, robot=trial.robot_of(robot, robot_config),
             control=control, size=pixels("--size", size), noise=noise, asked=asked,
             threads=threads, force=force, progress=report,
         )  # fmt: skip

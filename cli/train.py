@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 EVERY = 30.0  # s between lines where no bar can be drawn
 
 
-class InterruptedTraining(CousinsError):  # noqa: N818
+class TrainingInterruptedError(CousinsError):
     """Ctrl-C; what was learnt is saved."""
 
     exit_code = 130
@@ -102,7 +102,7 @@ def train(
                 video=not no_video, watch=watch, **asked,
             )  # fmt: skip
     except KeyboardInterrupt:
-        raise InterruptedTraining(f"{out}: interrupted: --resume goes on from here") from None
+        raise TrainingInterruptedError(f"{out}: interrupted: --resume goes on from here") from None
     told = {name: None if isinstance(value, float) and math.isnan(value) else value
             for name, value in asdict(done).items()}  # fmt: skip
     told |= {"folder": str(done.folder), "video": done.video and str(done.video)}

@@ -66,7 +66,8 @@ def _tried(
     left, now, rolled, shown = np.arange(len(best)), best, 0, 0
     with bench.staged(space.families(made, range(len(best))), 1) as on:
         for lot in range(ROUNDS):
-            left = np.sort(now.order()[np.isin(now.order(), left)][: wanted << (ROUNDS - 1 - lot)])
+            order = now.order()
+            left = np.sort(order[np.isin(order, left)][: wanted << (ROUNDS - 1 - lot)])
             episodes = (again - rolled) // ((ROUNDS - lot) * max(len(left), 1))
             if not len(left) or not episodes:
                 continue
